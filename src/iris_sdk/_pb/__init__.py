@@ -1,0 +1,1 @@
+"""Protobuf code generated from protocol/iris/v1 (make gen)."""
