@@ -46,6 +46,7 @@ class AdminServer:
         host = f"[{self._address.host}]" if family == socket.AF_INET6 else self._address.host
         config = uvicorn.Config(
             self._app,
+            interface="asgi3",
             lifespan="off",
             log_config=None,
             access_log=False,

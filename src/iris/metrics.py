@@ -10,6 +10,7 @@ import gc
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -37,12 +38,12 @@ GC_BUCKETS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5)
 class NodeStats:
     """What edge, shards and API have counted.
 
-    counters: metric name → value. labelled: (metric name, label) → value; a label that is a number is taken for an
-    error or close code and shown by its name.
+    counters: metric name → value. labelled: (metric name, label: str | int) → value; a label that is a number is
+    taken for an error or close code and shown by its name.
     """
 
     counters: Mapping[str, float] = field(default_factory=dict)
-    labelled: Mapping[tuple[str, str | int], float] = field(default_factory=dict)
+    labelled: Mapping[Any, float] = field(default_factory=dict)
 
 
 class Metrics:
