@@ -50,7 +50,10 @@ class Credentials(NamedTuple):
 
 
 class LinkDevice(NamedTuple):
-    """To a user's unit, after the password was checked. Answered with Linked or DEVICE_LIMIT."""
+    """To a user's unit, after the password was checked. Answered with Linked or DEVICE_LIMIT.
+
+    A device that has this very `refresh` as its newest: the same log-in again, answered with that device.
+    """
 
     name: str
     refresh: bytes  # SHA-256 of the refresh secret
@@ -59,6 +62,16 @@ class LinkDevice(NamedTuple):
 class Linked(NamedTuple):
     device: int
     gen: int
+
+
+class UpgradePassword(NamedTuple):
+    """To a user's unit, after a log-in: the same password, hashed with today's parameters. Answered with Done.
+
+    Nobody is logged out. Nothing is changed when the stored hash is not `before`.
+    """
+
+    before: str
+    after: str
 
 
 class RotateRefresh(NamedTuple):
@@ -222,9 +235,9 @@ class Profile(NamedTuple):
 
 
 Operation = (
-    CreateUser | GetCredentials | LinkDevice | RotateRefresh | LookUpName | CreateInvite | CheckToken | LogoutDevice
-    | LogoutAll | RevokeToken | GetAccount | UpdateAccount | SetPassword | DeleteUser | ListDevices | PutContact
-    | DeleteContact | ListContacts | PutBlock | DeleteBlock | ListBlocks | GetProfile
+    CreateUser | GetCredentials | LinkDevice | UpgradePassword | RotateRefresh | LookUpName | CreateInvite | CheckToken
+    | LogoutDevice | LogoutAll | RevokeToken | GetAccount | UpdateAccount | SetPassword | DeleteUser | ListDevices
+    | PutContact | DeleteContact | ListContacts | PutBlock | DeleteBlock | ListBlocks | GetProfile
 )  # fmt: skip
 Result = (
     Refused | Done | Credentials | Linked | Rotated | NameHolders | LoggedOut | Account | Devices | Contacts | Blocks
