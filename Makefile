@@ -1,0 +1,96 @@
+# Iris: `make run` tries it, `make test` tests it. Both do all set-up by themselves, once; `make help` lists the rest.
+# Stamps: .venv/.run and .venv/.dev (pinned packages), the built engine module itself. Whatever is older than its sources is
+# made again.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+ENGINE := src/iris/_engine.abi3.so
+# Folders count too: a file that was removed changes its folder's time.
+ENGINE_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find engine protocol/iris -not -name '*.md' 2>/dev/null)
+TEST_WORKERS ?= 3
+PYTEST_ARGS ?=
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
+# What maturin sets when it builds, so that clippy and maturin share their artefacts instead of undoing each other's.
+PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python
+# One target folder, whatever the caller's environment says.
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+.PHONY: help run test build gen lint fmt types check rust-test py-test pins doctor setup clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
+
+run: $(ENGINE) ## set up, start Iris on loopback, let two sample users talk
+	@exec $(BIN)/iris up
+
+test: setup lint rust-test py-test ## set up, then every check and every test
+
+setup: $(VENV)/.dev $(ENGINE) ## everything `make test` needs, without testing
+
+build: $(VENV)/.dev ## the wheel, into dist/
+	@scripts/doctor.sh build
+	$(BIN)/maturin build --release --locked --out dist
+
+check: setup lint ## lint and types, no tests
+
+lint: setup types ## ruff, generated files, rustfmt, clippy, mypy, stubtest
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/python scripts/gen.py --check
+	cargo fmt --all --check
+	$(PYO3_ENV) cargo clippy --quiet --release --locked --all-targets --features python -- -D warnings
+
+types: setup ## mypy (strict) and the engine's stub against the built module
+	$(BIN)/mypy src scripts tests
+	$(BIN)/python -m mypy.stubtest iris._engine --mypy-config-file pyproject.toml --ignore-disjoint-bases
+
+rust-test: setup ## cargo test
+	cargo test --quiet --release --locked
+
+py-test: setup ## pytest
+	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
+
+fmt: $(VENV)/.dev ## format Python and Rust
+	$(BIN)/ruff check --quiet --fix
+	$(BIN)/ruff format
+	cargo fmt --all
+
+gen: $(VENV)/.dev ## write the files that follow from protocol/
+	$(BIN)/python scripts/gen.py
+
+pins: ## new versions into requirements/*.txt
+	scripts/pins.sh
+
+doctor: ## is everything there that building needs?
+	@scripts/doctor.sh python && scripts/doctor.sh build && echo "iris: all there"
+
+clean: ## remove what was built; iris-data/ stays
+	rm -rf $(VENV) target dist $(ENGINE) .mypy_cache .ruff_cache .pytest_cache
+
+# --- set-up, once ---
+$(BIN)/python:
+	@scripts/doctor.sh build
+	@python=$$(scripts/doctor.sh python) && "$$python" -m venv $(VENV)
+
+$(VENV)/.run: requirements/run.txt | $(BIN)/python
+	@echo "iris: installing the pinned Python packages into $(VENV)"
+	@$(PIP_INSTALL) -r requirements/run.txt
+	@touch $@
+
+# dev.txt holds run.txt: afterwards .run is met too, and is touched only when it must be (the engine depends on it).
+$(VENV)/.dev: requirements/dev.txt requirements/run.txt | $(BIN)/python
+	@echo "iris: installing the pinned Python packages and test tools into $(VENV)"
+	@$(PIP_INSTALL) -r requirements/dev.txt
+	@[ $(VENV)/.run -nt requirements/run.txt ] || touch $(VENV)/.run
+	@touch $@
+
+$(ENGINE): $(ENGINE_SOURCES) $(VENV)/.run
+	@scripts/doctor.sh build
+	@echo "iris: building the engine (the first time takes a few minutes)"
+	@$(BIN)/maturin develop --quiet --release --locked
+	@touch $@
