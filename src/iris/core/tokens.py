@@ -1,16 +1,17 @@
 """Access tokens: how they are made and when they stand.
 
-An access token is a JWT (RFC 7519) signed by HS256. Edge and API both call `validate`, so one set of rules holds for both;
-tests/vectors/tokens.json states them and PyJWT is asked for a second opinion there. This file reads no clock and no random
-source. It does not know whether a token was revoked: only the user's shard does.
+An access token is a JWT (RFC 7519) signed by HS256. Edge and API both call `validate`, so one set of rules holds for
+both; tests/vectors/tokens.json states them and PyJWT is asked for a second opinion there. This file reads no clock
+and no random source. It does not know whether a token was revoked: only the user's shard does.
 
 The rules, stricter than RFC 7519 where a token is always our own work:
 - exactly three parts of canonical base64url without padding, at most TOKEN_BYTES_MAX bytes;
 - a header of alg, kid and typ only: alg is HS256, typ (optional) is JWT, kid is a key of the ring. So "none", another
-  algorithm, a key inside the token (jwk, jku, x5u) and critical extensions (crit) are refused before anything is computed;
+  algorithm, a key inside the token (jwk, jku, x5u) and critical extensions (crit) are refused before anything is
+  computed;
 - the signature is compared in constant time, and nothing of the payload is read before it holds;
 - sub is a user id in its one canonical spelling, aud is "iris", exp - iat is at most LIFETIME_MS_MAX;
-- JSON with a key given twice, with NaN, Infinity or a fraction, or with a number beyond 2**53 is refused.
+- JSON with a key given twice, with NaN, Infinity or a fraction is refused, and so is a claim beyond 2**53.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ def validate(token: str, keys: Mapping[str, bytes], now_ms: int, leeway_ms: int 
     claims = _json_object(payload)
     if claims is None or (auth := _auth_of(claims)) is None:
         return ErrorCode.TOKEN_INVALID
-    not_before: int = max(claims["iat"], claims.get("nbf", 0))
+    not_before = max(_whole(claims[name]) or 0 for name in ("iat", "nbf") if name in claims)
     if not_before * 1000 > now_ms + leeway_ms:
         return ErrorCode.TOKEN_INVALID
     if auth.expires_at <= now_ms - leeway_ms:
@@ -97,7 +98,7 @@ def validate(token: str, keys: Mapping[str, bytes], now_ms: int, leeway_ms: int 
 
 
 def _auth_of(claims: Mapping[str, object]) -> Auth | None:
-    """The claims as Auth; None when one is missing, of another type or out of range. Unknown claims are ignored (P9)."""
+    """The claims as Auth; None when one is missing, of another type or out of range. Unknown ones are ignored (P9)."""
     subject, jti = claims.get("sub"), claims.get("jti")
     if not isinstance(subject, str) or not _USER_TEXT.fullmatch(subject):
         return None

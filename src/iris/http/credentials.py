@@ -1,0 +1,120 @@
+"""Who knows a password, and how refresh secrets follow each other.
+
+Failed attempts are counted per handle. An attempt is counted when it begins and forgotten when the password was
+right, so a hundred attempts at once are not a way around the limit.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import re
+import secrets
+from typing import NamedTuple
+
+from iris.core.catalogue import ErrorCode
+from iris.core.ids import handle_unit, user_from_text, user_text, user_unit
+from iris.core.requests import Auth, Credentials, GetCredentials, LookUpName, NameHolders, Refused
+from iris.http.problems import Problem, expect
+from iris.http.rates import Rate
+from iris.http.service import Service
+
+_REFRESH = re.compile(r"r1\.([0-7][0-9a-hjkmnp-tv-z]{25})\.([1-9][0-9]{0,9})\.([A-Za-z0-9_-]{43})")
+_SECRET_BYTES = 32
+
+
+class Known(NamedTuple):
+    """A user who showed the right password."""
+
+    user: bytes
+    credentials: Credentials
+
+
+async def who_is(service: Service, handle: str, password: str) -> Known | None:
+    """The user of `handle` when the password is right. An unknown handle takes as long as a wrong password.
+
+    Raises Problem: RATE_LIMITED after too many wrong passwords for this handle, or what a shard refused.
+    """
+    service.spend(Rate.LOGIN_OF_HANDLE, handle)
+    wrong = False
+    try:
+        known = await _who_is(service, handle, password)
+        wrong = known is None
+        return known
+    finally:
+        if not wrong:
+            service.rates.give_back(Rate.LOGIN_OF_HANDLE, handle)
+
+
+async def _who_is(service: Service, handle: str, password: str) -> Known | None:
+    holders = await service.ask(handle_unit(handle), LookUpName(), NameHolders)
+    for user in holders.users[:1]:
+        result = await service.authority.ask(user_unit(user), None, GetCredentials())
+        if isinstance(result, Refused) and result.code == ErrorCode.UNKNOWN_USER:
+            break
+        credentials = expect(result, Credentials)
+        return Known(user, credentials) if await service.passwords.verify(credentials.password, password) else None
+    await service.passwords.verify(None, password)
+    return None
+
+
+async def confirm(service: Service, auth: Auth, *passwords: str) -> int:
+    """Which of `passwords` the asker's account has: its index. Checks the token first.
+
+    Raises Problem: CREDENTIALS_WRONG when it has none of them, RATE_LIMITED after too many wrong ones, TOKEN_REVOKED.
+    """
+    key = user_text(auth.user)  # longer than no handle, but never one: it starts with a digit
+    service.spend(Rate.LOGIN_OF_HANDLE, key)
+    wrong = False
+    try:
+        await service.check(auth)
+        credentials = await service.ask(user_unit(auth.user), GetCredentials(), Credentials)
+        for index, password in enumerate(passwords):
+            if await service.passwords.verify(credentials.password, password):
+                return index
+        wrong = True
+        raise Problem(ErrorCode.CREDENTIALS_WRONG)
+    finally:
+        if not wrong:
+            service.rates.give_back(Rate.LOGIN_OF_HANDLE, key)
+
+
+class RefreshToken(NamedTuple):
+    """What a refresh token says."""
+
+    user: bytes
+    device: int
+    secret: bytes
+
+    @property
+    def text(self) -> str:
+        """The token as the client keeps it."""
+        secret = base64.urlsafe_b64encode(self.secret).rstrip(b"=").decode()
+        return f"r1.{user_text(self.user)}.{self.device}.{secret}"
+
+    def __repr__(self) -> str:
+        return f"RefreshToken({user_text(self.user)}, {self.device})"
+
+
+def read_refresh_token(text: str) -> RefreshToken | None:
+    """The refresh token of a text; None when it cannot be one of ours."""
+    match = _REFRESH.fullmatch(text)
+    if match is None:
+        return None
+    secret = base64.urlsafe_b64decode(match[3] + "=")
+    found = RefreshToken(user_from_text(match[1]), int(match[2]), secret)
+    return found if found.text == text and found.device < 1 << 32 else None
+
+
+def first_secret(key: bytes, known: Known, nonce: str | None) -> bytes:
+    """The first refresh secret of a device: random, or the same again for the same log-in with the same nonce."""
+    if nonce is None:
+        return secrets.token_bytes(_SECRET_BYTES)
+    return hmac.digest(
+        key, b"\0".join((b"log in", known.user, known.credentials.password.encode(), nonce.encode())), "sha256"
+    )
+
+
+def next_secret(key: bytes, presented: bytes, nonce: str) -> bytes:
+    """The secret that follows `presented`: the same for the same nonce, so that a lost answer can be had again."""
+    return hmac.digest(key, presented + nonce.encode(), "sha256")
