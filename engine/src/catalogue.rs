@@ -214,6 +214,8 @@ pub mod limit {
     pub const REVOKED_TOKENS_MAX: u64 = 64;
     /// items; node: loaded users without a session; the least recently used goes
     pub const USERS_IN_MEMORY_MAX: u64 = 200_000;
+    /// items; shard: loaded handles and invites; the one loaded first goes
+    pub const NAMES_IN_MEMORY_MAX: u64 = 256;
     /// items; user: senders whose marks are loaded
     pub const MARKS_IN_MEMORY_MAX: u64 = 4096;
     /// items; user: commands that wait for the user to be loaded

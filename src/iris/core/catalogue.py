@@ -218,6 +218,7 @@ class Limits:
     outbox_refusals_max: int = 20  # items; outbox row: definite refusals before it becomes a dead letter
     revoked_tokens_max: int = 64  # items; user: revoked and not yet expired token ids; above it all sessions are logged out
     users_in_memory_max: int = 200000  # items; node: loaded users without a session; the least recently used goes
+    names_in_memory_max: int = 256  # items; shard: loaded handles and invites; the one loaded first goes
     marks_in_memory_max: int = 4096  # items; user: senders whose marks are loaded
     parked_commands_max: int = 1024  # items; user: commands that wait for the user to be loaded
     commit_rows_max: int = 20000  # items; node: rows that wait for the next commit; above it Sends are refused
@@ -294,6 +295,7 @@ LIMITS: dict[str, LimitInfo] = {
     "outbox_refusals_max": LimitInfo("outbox_refusals_max", 20, "items", "outbox row: definite refusals before it becomes a dead letter", "shard", "shed", "(dead letter and alert)", "iris_dead_letters_total"),
     "revoked_tokens_max": LimitInfo("revoked_tokens_max", 64, "items", "user: revoked and not yet expired token ids; above it all sessions are logged out", "shard", "end", "TOKEN_REVOKED", "iris_revocations_total"),
     "users_in_memory_max": LimitInfo("users_in_memory_max", 200000, "items", "node: loaded users without a session; the least recently used goes", "shard", "shed", "(loaded again when needed)", "iris_users_loaded"),
+    "names_in_memory_max": LimitInfo("names_in_memory_max", 256, "items", "shard: loaded handles and invites; the one loaded first goes", "shard", "shed", "(loaded again when needed)", "iris_users_loaded"),
     "marks_in_memory_max": LimitInfo("marks_in_memory_max", 4096, "items", "user: senders whose marks are loaded", "shard", "shed", "(loaded again when needed)", "iris_users_loaded"),
     "parked_commands_max": LimitInfo("parked_commands_max", 1024, "items", "user: commands that wait for the user to be loaded", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
     "commit_rows_max": LimitInfo("commit_rows_max", 20000, "items", "node: rows that wait for the next commit; above it Sends are refused", "shard", "refuse", "OVERLOADED", "iris_refused_total"),

@@ -1,8 +1,8 @@
 """The protocol's frames as the flat tuples that cross the boundary to the engine, one record per frame.
 
-The first item is the kind (a number of this file), the second the connection. protocol/iris/v1/frames.proto says what the
-fields mean; ids and payloads are `bytes`, times are ms since 1970. The engine hands over and takes plain tuples of these
-shapes: a record here is one of them with names.
+The first item is the kind (a number of this file), the second the connection. protocol/iris/v1/frames.proto says
+what the fields mean; ids and payloads are `bytes`, times are ms since 1970. The engine hands over and takes plain
+tuples of these shapes: a record here is one of them with names.
 """
 
 from __future__ import annotations

@@ -32,7 +32,9 @@ class Done(NamedTuple):
 
 # --- asked without a token ---
 class CreateUser(NamedTuple):
-    """To the new user's unit. Answered with Done when handle (and invite) are confirmed; HANDLE_TAKEN, INVITE_INVALID."""
+    """To the new user's unit. Answered with Done when handle (and invite) are confirmed; HANDLE_TAKEN,
+    INVITE_INVALID.
+    """
 
     handle: str
     name: str
@@ -77,9 +79,9 @@ class UpgradePassword(NamedTuple):
 class RotateRefresh(NamedTuple):
     """To a user's unit. Answered with Rotated or REFRESH_INVALID.
 
-    presented equals the newest secret: `next` becomes the newest. presented equals the one before and `next` equals the
-    newest: the same request again, the same answer. presented equals the one before otherwise: it was stolen or copied, and
-    the device is logged out.
+    presented equals the newest secret: `next` becomes the newest. presented equals the one before and `next` equals
+    the newest: the same request again, the same answer. presented equals the one before otherwise: it was stolen or
+    copied, and the device is logged out.
     """
 
     device: int
@@ -225,7 +227,9 @@ class Blocks(NamedTuple):
 
 
 class GetProfile(NamedTuple):
-    """What anyone logged in may know of a user; sent to that user's unit, so `auth` was checked by the asker's shard."""
+    """What anyone logged in may know of a user; sent to that user's unit, so `auth` was checked by the asker's
+    shard.
+    """
 
 
 class Profile(NamedTuple):

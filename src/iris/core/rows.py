@@ -1,9 +1,9 @@
 """The rows of the store: what the core writes and what it is loaded from.
 
-Every row belongs to one unit (its first field: a user id, or a name for NameRow) and is found by its key fields. Writing a
-row replaces the one with the same key. A commit is a list of writes; the writes of one unit in one commit appear together
-or not at all, those of different units may be torn apart by a crash (never out of commit order with RocksDB).
-Times are ms since 1970. How a row becomes bytes is the store adapters' business.
+Every row belongs to one unit (its first field: a user id, or a name for NameRow) and is found by its key fields.
+Writing a row replaces the one with the same key. A commit is a list of writes; the writes of one unit in one commit
+appear together or not at all, those of different units may be torn apart by a crash (never out of commit order with
+RocksDB). Times are ms since 1970. How a row becomes bytes is the store adapters' business.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ REGISTER_RECEIPT, REGISTER_READ_SYNC = 1, 2
 
 
 class MessageRow(NamedTuple):
-    """One mailbox row. Key: (user, seq). ROW_REFUSED rows only hold a number: they have no payload and no pos of their own."""
+    """One mailbox row. Key: (user, seq). ROW_REFUSED rows only hold a number: they have no payload and no pos of
+    their own.
+    """
 
     user: bytes
     seq: int
@@ -37,7 +39,9 @@ class MessageRow(NamedTuple):
 
 
 class MarkRow(NamedTuple):
-    """One outcome of a sender device. Key: (user, sender, device, slot); the newest send_window outcomes are kept in a ring."""
+    """One outcome of a sender device. Key: (user, sender, device, slot); the newest send_window outcomes are kept
+    in a ring.
+    """
 
     user: bytes
     sender: bytes
@@ -106,7 +110,7 @@ class RegisterRow(NamedTuple):
 
 
 class OutboxItemRow(NamedTuple):
-    """A numbered item on its way to another unit. Key: (user, target, number). Numbers rise by one per target."""
+    """A numbered item on its way to another unit. Key: (user, target, number). Numbers rise (epoch << 32 | counter)."""
 
     user: bytes
     target: bytes  # a unit: "u" + user id, "@" + handle, "!" + invite
@@ -122,14 +126,6 @@ class OutboxRegisterRow(NamedTuple):
     kind: int
     topic: bytes
     value: int
-
-
-class OutboxHeadRow(NamedTuple):
-    """The last number given out for a target. Key: (user, target)."""
-
-    user: bytes
-    target: bytes
-    number: int
 
 
 class InboxMarkRow(NamedTuple):
@@ -174,15 +170,17 @@ class RevokedRow(NamedTuple):
 
 
 class CountersRow(NamedTuple):
-    """(row, device) pairs that left the mailbox otherwise than by an Ack. Key: (user)."""
+    """What the mailbox cannot say itself once rows are gone. Written with every CutMailbox and unlink. Key: (user)."""
 
     user: bytes
-    acked_before: int  # acked by devices that are no longer linked
-    expired: int
+    floor: int  # every row with seq <= floor was deleted
+    pos: int  # of the newest row, as MessageRow.pos
+    size: int
+    due: int
+    acked: int  # (row, device) pairs acked by devices that are no longer linked
+    expired: int  # pairs that left the mailbox otherwise
     cut: int
     unlinked: int
-    deleted: int
-    due_before: int  # due of rows that are no longer there to say it
 
 
 class SeenRow(NamedTuple):
@@ -209,6 +207,7 @@ class NameRow(NamedTuple):
     name: bytes
     capacity: int
     holders: tuple[bytes, ...]
+    marks: tuple[tuple[bytes, int], ...]  # last outbox number taken of each of the newest sources
 
 
 class NodeRow(NamedTuple):
@@ -220,7 +219,7 @@ class NodeRow(NamedTuple):
 
 Row = (
     MessageRow | MarkRow | AccountRow | DeviceRow | CursorRow | RegisterRow | OutboxItemRow | OutboxRegisterRow
-    | OutboxHeadRow | InboxMarkRow | ContactRow | BlockRow | BlockedByRow | RevokedRow | CountersRow | SeenRow
+    | InboxMarkRow | ContactRow | BlockRow | BlockedByRow | RevokedRow | CountersRow | SeenRow
     | DeadLetterRow | NameRow | NodeRow
 )  # fmt: skip
 
@@ -264,7 +263,6 @@ class UserRows(NamedTuple):
     registers: list[RegisterRow]
     outbox_items: list[OutboxItemRow]
     outbox_registers: list[OutboxRegisterRow]
-    outbox_heads: list[OutboxHeadRow]
     inbox_marks: list[InboxMarkRow]
     contacts: list[ContactRow]
     blocks: list[BlockRow]

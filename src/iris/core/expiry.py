@@ -1,0 +1,81 @@
+"""Expiry: messages after message_days, devices that were not seen for device_days.
+
+A message goes when at + message_days < now and at < horizon. The horizon is stored, starts message_days before the
+store was made and moves at most twice as fast as the process runs, so that a wrong clock deletes nothing that
+matters. Rows expire from the bottom of the mailbox, page by page; a device that had not got them is told
+HISTORY_GAP.
+"""
+
+from __future__ import annotations
+
+from iris.core import links, mailbox
+from iris.core.catalogue import CloseCode
+from iris.core.commands import Paged
+from iris.core.rows import ROW_REFUSED, CursorRow, MessageRow
+from iris.core.turn import LoadPage, Now, Turn
+from iris.core.user import BASE_DEVICE, User
+
+FOR_EXPIRY = 3  # purpose of a page: (FOR_EXPIRY,)
+HORIZON_SPEED = 2
+
+
+def next_horizon(horizon: int, elapsed_ms: int, wall: int, message_days: int) -> int:
+    """Where the horizon stands after the process has run `elapsed_ms` more."""
+    return max(horizon, min(wall - message_days * mailbox.DAY_MS, horizon + HORIZON_SPEED * elapsed_ms))
+
+
+def expired(at: int, now: Now, message_days: int) -> bool:
+    """Whether a message of this time is to go."""
+    return at + message_days * mailbox.DAY_MS < now.wall and at < now.horizon
+
+
+def look(user: User, turn: Turn) -> None:
+    """Begin to remove what has expired; unlink devices that were not seen for long."""
+    if user.active:
+        oldest = min(turn.now.wall - turn.limits.device_days * mailbox.DAY_MS, turn.now.horizon)
+        for number, device in list(user.devices.items()):
+            if number not in user.sessions and device.row.seen_at < oldest:
+                links.unlink(user, number, turn)
+    if user.oldest_at and not user.expiring and expired(user.oldest_at, turn.now, turn.limits.message_days):
+        user.expiring = True
+        _ask(user, turn)
+
+
+def on_page(user: User, page: Paged, turn: Turn) -> None:
+    """The lowest rows of the mailbox: remove those that have expired."""
+    user.expiring = False
+    gone: list[MessageRow] = []
+    for row in page.rows:
+        if not expired(row.at, turn.now, turn.limits.message_days):
+            user.oldest_at = row.at
+            break
+        gone.append(row)
+    if not gone:
+        return
+    last = gone[-1]
+    lost = 0
+    for number, device in user.devices.items():
+        missing = sum(1 for row in gone if row.seq > device.seq and row.kind != ROW_REFUSED)
+        if device.seq < last.seq:
+            device.seq, device.pos, device.size = last.seq, last.pos, last.size
+            turn.write(device.cursor_row(user.id))
+        if missing:
+            lost += missing
+            mailbox.close_session(user, turn, number, CloseCode.HISTORY_GAP)
+    if not user.devices:
+        base = user.base or CursorRow(user.id, BASE_DEVICE, 0, 0, 0, 0, 0)
+        if base.seq < last.seq:
+            lost += sum(1 for row in gone if row.seq > base.seq and row.kind != ROW_REFUSED)
+            user.base = base._replace(seq=last.seq, pos=last.pos, size=last.size)
+            turn.write(user.base)
+    user.counters = user.counters._replace(expired=user.counters.expired + lost)
+    turn.count("iris_expired_total", lost)
+    mailbox.delete_upto(user, turn, last.seq, last.pos)
+    if len(gone) == len(page.rows) and user.floor < user.head:
+        user.expiring = True
+        _ask(user, turn)
+
+
+def _ask(user: User, turn: Turn) -> None:
+    limits = turn.limits
+    turn.ask(LoadPage(user.id, user.floor, user.head, limits.page_rows_max, limits.deliver_window_bytes, (FOR_EXPIRY,)))

@@ -1,0 +1,101 @@
+"""Devices of a user: link, unlink, refresh secrets, and ending the sessions that must not go on.
+
+A new device starts at the newest row, unless it is the only one: then it starts where the last one had got to, so
+that what came while there was none is not lost. Device numbers are never reused. Sessions are closed before the
+answer is given, in the same commit, so that "logged out" is true when it is said.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from iris.core import mailbox, sessions
+from iris.core.catalogue import CloseCode, ErrorCode
+from iris.core.requests import Linked, LoggedOut, Refused, Result, Rotated
+from iris.core.rows import CursorRow, DeviceRow, Gone
+from iris.core.turn import Turn
+from iris.core.user import BASE_DEVICE, Device, User
+
+CLOCK_MARGIN_MS = 120_000  # tokens are taken a little past their expiry (clock leeway); revocations live longer
+
+
+def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
+    """A new device."""
+    account = user.account
+    assert account is not None
+    for device in user.devices.values():
+        if hmac.compare_digest(device.row.refresh, refresh):
+            return Linked(device.number, account.gen)  # the same log-in again
+    if len(user.devices) >= turn.limits.devices_max:
+        return Refused(int(ErrorCode.DEVICE_LIMIT))
+    number = account.next_device
+    user.account = account._replace(next_device=number + 1)
+    if user.devices:
+        start = CursorRow(user.id, number, user.head, 0, user.pos, user.size, 0)
+    elif user.base is not None:
+        start = user.base._replace(device=number, rev=0, acked=0)
+        turn.write(Gone(user.base))
+        user.base = None
+    else:  # the first one ever: what came before it is for it
+        start = CursorRow(user.id, number, 0, 0, 0, 0, 0)
+    row = DeviceRow(user.id, number, name, turn.now.wall, refresh, b"", turn.now.wall)
+    user.devices[number] = Device(row, start)
+    turn.write(user.account)
+    turn.write(row)
+    turn.write(start)
+    sessions.update_sessions(user, turn)
+    return Linked(number, account.gen)
+
+
+def unlink(user: User, number: int, turn: Turn) -> None:
+    """A device goes: its session, its refresh secret, its cursor."""
+    sessions.close(user, number, CloseCode.TOKEN_REVOKED, turn)
+    device = user.devices.pop(number)
+    cursor = device.cursor_row(user.id)
+    turn.write(Gone(device.row))
+    turn.write(Gone(cursor))
+    counters = user.counters._replace(acked=user.counters.acked + device.acked)
+    if user.devices:
+        counters = counters._replace(unlinked=counters.unlinked + user.pos - device.pos)
+    else:  # the last one: its cursor is kept for the next
+        user.base = cursor._replace(device=BASE_DEVICE, acked=0)
+        turn.write(user.base)
+    user.counters = counters
+    turn.write(mailbox.counters_row(user))
+    turn.count("iris_devices_unlinked_total")
+    mailbox.trim(user, turn, turn.limits.trim_rows_min)
+    sessions.update_sessions(user, turn)
+
+
+def unlink_all(user: User, keep: int, turn: Turn) -> Result:
+    """gen + 1; every device but `keep` goes."""
+    account = user.account
+    assert account is not None
+    for number in list(user.devices):
+        if number != keep:
+            unlink(user, number, turn)
+    user.account = account._replace(gen=account.gen + 1)
+    turn.write(user.account)
+    turn.count("iris_revocations_total")
+    return LoggedOut(user.account.gen)
+
+
+def close_token(user: User, jti: str, turn: Turn) -> None:
+    """End the sessions that were opened with this token."""
+    for session in list(user.sessions.values()):
+        if session.jti == jti:
+            sessions.close(user, session.device.number, CloseCode.TOKEN_REVOKED, turn)
+
+
+def rotate(user: User, device: Device, following: bytes, turn: Turn) -> Result:
+    """`following` becomes the newest refresh secret."""
+    device.row = device.row._replace(refresh=following, refresh_before=device.row.refresh, seen_at=turn.now.wall)
+    turn.write(device.row)
+    return rotated(user)
+
+
+def rotated(user: User) -> Result:
+    """The answer to a rotation."""
+    account = user.account
+    assert account is not None
+    return Rotated(account.gen)

@@ -1,0 +1,97 @@
+"""The receiver's half of the numbered stream of Sends: one Mark per sender device, kept in the recipient's unit.
+
+It holds the newest stream S, its high-water mark h, and the last `send_window` outcomes across streams. `judge` is
+the rule of docs/protocol.md, in its order; it changes nothing. `record` spends a number. A mark must be durable
+with the row it speaks of, in one unit, before anyone hears of either.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple
+
+from iris.core.rows import MarkRow
+
+
+class Outcome(NamedTuple):
+    """What became of one message: accepted at `seq` (code 0), or refused with `code`."""
+
+    stream: int
+    client_seq: int
+    message_id: bytes
+    seq: int
+    at: int
+    code: int
+
+
+class Verdict(Enum):
+    """What a Send is."""
+
+    NEW = auto()  # the next number, an unknown message
+    REPEAT = auto()  # answered before: the outcome again, nothing is spent
+    MOVED = auto()  # the next number, a message known from an older number: that outcome, the number is spent
+    STALE = auto()  # STREAM_STALE
+    GAP = auto()  # SEQUENCE_GAP
+
+
+class Mark:
+    """Marks of one sender device in one recipient's unit."""
+
+    __slots__ = ("_by_id", "_ring", "high", "last_at", "ordinal", "refusals", "refused_at", "stream")
+
+    def __init__(self, window: int) -> None:
+        self.stream = 0
+        self.high = 0
+        self.ordinal = 0
+        self.last_at = 0
+        self.refusals = 0  # stored refusals since refused_at (mono ms): refusals_per_second_max
+        self.refused_at = 0
+        self._ring: list[Outcome | None] = [None] * window
+        self._by_id: dict[bytes, Outcome] = {}
+
+    def judge(
+        self, stream: int, client_seq: int, answered: int, message_id: bytes
+    ) -> tuple[Verdict, Outcome | None, int]:
+        """What to do with a Send: the verdict, the outcome to repeat, and `current_stream` or `expected` where told."""
+        if stream < self.stream:
+            return Verdict.STALE, None, self.stream
+        high = self.high if stream == self.stream else 0
+        if answered > high:
+            return Verdict.STALE, None, self.stream
+        if client_seq > high + 1:
+            return Verdict.GAP, None, high + 1
+        known = self._by_id.get(message_id)
+        if client_seq <= high:
+            if known is not None and known.stream == stream and known.client_seq == client_seq:
+                return Verdict.REPEAT, known, 0
+            return Verdict.STALE, None, self.stream
+        if known is not None:
+            return Verdict.MOVED, known, 0
+        return Verdict.NEW, None, 0
+
+    def record(self, user: bytes, sender: bytes, device: int, outcome: Outcome) -> MarkRow:
+        """Spend the outcome's number; returns the row that makes it durable."""
+        window = len(self._ring)
+        slot = self.ordinal % window
+        self._put(slot, outcome)
+        row = MarkRow(user, sender, device, slot, self.ordinal, *outcome)
+        self.ordinal += 1
+        self.stream, self.high = outcome.stream, outcome.client_seq
+        return row
+
+    def load(self, row: MarkRow) -> None:
+        """Take a stored outcome; rows may come in any order."""
+        self._put(row.slot % len(self._ring), Outcome(*row[5:]))
+        self.ordinal = max(self.ordinal, row.ordinal + 1)
+        if (row.stream, row.client_seq) > (self.stream, self.high):
+            self.stream, self.high = row.stream, row.client_seq
+
+    def _put(self, slot: int, outcome: Outcome) -> None:
+        old = self._ring[slot]
+        if old is not None and self._by_id.get(old.message_id) is old:
+            del self._by_id[old.message_id]
+        self._ring[slot] = outcome
+        known = self._by_id.get(outcome.message_id)
+        if known is None or (known.stream, known.client_seq) < (outcome.stream, outcome.client_seq):
+            self._by_id[outcome.message_id] = outcome
+        self.last_at = max(self.last_at, outcome.at)

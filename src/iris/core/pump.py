@@ -1,0 +1,136 @@
+"""The delivery pump: from the mailbox and the registers to each session, in order, within a window.
+
+Rows come from memory while the session keeps up and from the store while it catches up; both go through `_deliver`.
+Every Deliver names the row before it, so a lost one can never be acked over. An Ack of an unchanged cursor asks for
+a rewind (at most one in rewind_interval_ms), and a window that stays unacked for deliver_repeat_ms rewinds by
+itself.
+"""
+
+from __future__ import annotations
+
+from iris.core.frames import DELIVER, READ_SYNC, RECEIPT, Deliver, ReadSync, Receipt
+from iris.core.rows import REGISTER_RECEIPT, ROW_REFUSED, MessageRow, RegisterRow
+from iris.core.turn import LoadPage, Turn
+from iris.core.user import Session, User
+
+FOR_PUMP = 1  # purpose of a page: (FOR_PUMP, device, edge, conn)
+
+
+def offer(user: User, session: Session, row: MessageRow, before: int, turn: Turn) -> None:
+    """A new row: deliver it now if the session has everything before it and room in its window."""
+    if session.sent >= before and not session.loading and _room(session, turn):
+        _deliver(session, row, turn)
+
+
+def pump(user: User, session: Session, turn: Turn) -> None:
+    """Send rows and registers after what was sent, while the window has room."""
+    _pump_registers(user, session, turn)
+    if session.loading:
+        return
+    if session.sent < user.tail_from and session.sent < user.last_seq:
+        if _room(session, turn):
+            session.loading = True
+            rows = min(turn.limits.deliver_window - len(session.window), turn.limits.page_rows_max)
+            size = turn.limits.deliver_window_bytes - session.bytes
+            purpose = (FOR_PUMP, session.device.number, session.edge, session.conn)
+            turn.ask(LoadPage(user.id, session.sent, user.tail_from, rows, size, purpose))
+        return
+    for row in user.tail:
+        if row.seq > session.sent:
+            if not _room(session, turn):
+                break
+            _deliver(session, row, turn)
+
+
+def paged(user: User, session: Session, after: int, upto: int, rows: list[MessageRow], turn: Turn) -> None:
+    """A page has come: send it, and go on."""
+    session.loading = False
+    if after == session.sent:
+        for row in rows:
+            if row.kind == ROW_REFUSED:
+                session.sent = row.seq
+            else:
+                _deliver(session, row, turn)
+        if not rows:
+            session.sent = max(session.sent, upto)
+    pump(user, session, turn)
+
+
+def rewind(user: User, session: Session, turn: Turn) -> None:
+    """Send again what was sent and not acked."""
+    turn.count("iris_rewinds_total")
+    session.rewound_at = session.moved_at = turn.now.mono
+    prev = session.acked
+    for row in session.window:
+        turn.to_edge(session.edge, _frame(session, row, prev))
+        prev = row.seq
+    session.rev_window.clear()
+    session.rev_sent = session.rev_acked
+    pump(user, session, turn)
+
+
+def offer_register(user: User, session: Session, row: RegisterRow, before: int, turn: Turn) -> None:
+    """A changed register: send it now if the session has every one before it."""
+    if session.rev_sent >= before and len(session.rev_window) < turn.limits.register_window:
+        _send_register(session, row, turn)
+
+
+def _pump_registers(user: User, session: Session, turn: Turn) -> None:
+    room = turn.limits.register_window - len(session.rev_window)
+    if room > 0 and session.rev_sent < user.registers.head:
+        for row in user.registers.after(session.rev_sent, room):
+            _send_register(session, row, turn)
+
+
+def _room(session: Session, turn: Turn) -> bool:
+    limits = turn.limits
+    return len(session.window) < limits.deliver_window and session.bytes < limits.deliver_window_bytes
+
+
+def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
+    turn.effects.edge.append((session.edge, _frame(session, row, session.prev)))
+    session.prev = session.sent = row.seq
+    if not session.window and not session.rev_window:
+        session.moved_at = turn.now.mono
+    session.window.append(row)
+    session.bytes += len(row.payload)
+    if not session.armed:
+        _arm(session, turn)
+
+
+def _frame(session: Session, row: MessageRow, prev: int) -> Deliver:
+    return Deliver(
+        DELIVER, session.conn, row.seq, prev, row.kind, row.conversation, row.sender, row.device, row.message_id,
+        row.at, row.peer_seq, row.payload, row.content_type, row.alg,
+    )  # fmt: skip
+
+
+def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:
+    prev, session.rev_sent = session.rev_sent, row.rev
+    session.rev_top = max(session.rev_top, row.rev)
+    if row.kind == REGISTER_RECEIPT:
+        frame: Receipt | ReadSync = Receipt(RECEIPT, session.conn, row.rev, prev, row.conversation, row.a, row.b)
+    else:
+        frame = ReadSync(READ_SYNC, session.conn, row.rev, prev, row.conversation, row.a)
+    turn.effects.edge.append((session.edge, frame))
+    if not session.window and not session.rev_window:
+        session.moved_at = turn.now.mono
+    session.rev_window.append(row.rev)
+    if not session.armed:
+        _arm(session, turn)
+
+
+def _arm(session: Session, turn: Turn) -> None:
+    session.armed = True
+    user_of = session.user
+
+    def due() -> None:
+        session.armed = False
+        if user_of.sessions.get(session.device.number) is not session or not (session.window or session.rev_window):
+            return
+        if turn.now.mono - session.moved_at >= turn.limits.deliver_repeat_ms:
+            rewind(user_of, session, turn)
+        if not session.armed and (session.window or session.rev_window):
+            _arm(session, turn)
+
+    turn.call_at(session.moved_at + turn.limits.deliver_repeat_ms, due)

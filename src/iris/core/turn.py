@@ -1,0 +1,115 @@
+"""One turn of a shard node: what the shards want written and what may happen once that is durable.
+
+A turn belongs to one node and is shared by its shards. The shell sets `now`, lets the shards handle events, then
+takes the commit: the writes go to the store as one unit, the effects are released only after the store has called
+them durable, in commit order. Nothing here reads a clock or does I/O. Limits: `commit_rows_max` and
+`commit_bytes_max` (see `full`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from iris.core.catalogue import Limits
+from iris.core.requests import Result
+from iris.core.rows import Write
+from iris.core.timers import Timers
+
+
+class Now(NamedTuple):
+    """The time of a turn, in ms."""
+
+    mono: int  # never goes back; for timers
+    wall: int  # since 1970; for `at`
+    horizon: int  # messages from before it may expire (see core/expiry.py)
+
+
+class LoadUser(NamedTuple):
+    user: bytes
+
+
+class LoadName(NamedTuple):
+    name: bytes
+
+
+class LoadMarks(NamedTuple):
+    user: bytes
+    sender: bytes
+
+
+class LoadPage(NamedTuple):
+    """Mailbox rows with after < seq <= upto, at most so many. `purpose` comes back with the page."""
+
+    user: bytes
+    after: int
+    upto: int
+    rows_max: int
+    bytes_max: int
+    purpose: tuple[object, ...]
+
+
+Ask = LoadUser | LoadName | LoadMarks | LoadPage
+
+
+@dataclass(slots=True)
+class Effects:
+    """What may happen when the commit is durable; each list in order."""
+
+    edge: list[tuple[int, tuple[object, ...]]] = field(default_factory=list)  # (edge, frame or session record)
+    units: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)  # (unit, command)
+    asks: list[Ask] = field(default_factory=list)
+    replies: list[tuple[int, Result]] = field(default_factory=list)  # (request id, result)
+
+    def __bool__(self) -> bool:
+        return bool(self.edge or self.units or self.asks or self.replies)
+
+
+class Turn(Timers):
+    """The writes and effects of the commit under construction, the timers, and the node's counters."""
+
+    __slots__ = ("bytes", "counters", "effects", "epoch", "limits", "now", "num_shards", "writes")
+
+    def __init__(self, limits: Limits, epoch: int, num_shards: int) -> None:
+        super().__init__()
+        self.limits = limits
+        self.epoch = epoch
+        self.num_shards = num_shards
+        self.now = Now(0, 0, 0)
+        self.writes: list[Write] = []
+        self.bytes = 0  # payload bytes among the writes
+        self.effects = Effects()
+        self.counters: Counter[str | tuple[str, int]] = Counter()
+
+    @property
+    def full(self) -> bool:
+        """Whether Sends must be refused because too much waits for the next commit."""
+        return len(self.writes) >= self.limits.commit_rows_max or self.bytes >= self.limits.commit_bytes_max
+
+    def write(self, row: Write) -> None:
+        self.writes.append(row)
+
+    def to_edge(self, edge: int, item: tuple[object, ...]) -> None:
+        self.effects.edge.append((edge, item))
+
+    def to_unit(self, unit: bytes, command: tuple[object, ...]) -> None:
+        self.effects.units.append((unit, command))
+
+    def ask(self, question: Ask) -> None:
+        self.effects.asks.append(question)
+
+    def reply(self, request: int, result: Result) -> None:
+        self.effects.replies.append((request, result))
+
+    def count(self, name: str, by: int = 1) -> None:
+        self.counters[name] += by
+
+    def count_code(self, name: str, code: int) -> None:
+        self.counters[name, code] += 1
+
+    def take(self) -> tuple[list[Write], Effects]:
+        """The commit: hands over what was gathered and starts the next one."""
+        writes, effects = self.writes, self.effects
+        self.writes, self.effects, self.bytes = [], Effects(), 0
+        return writes, effects

@@ -1,0 +1,210 @@
+"""A user as its shard holds it in memory: what was loaded, and what its sessions are doing.
+
+The rules live in the modules around this one (mailbox, pump, receipts, presence, accounts, …); this one only says
+what a user is made of and how it is put together from its rows. A user without an account is kept too: it is the
+answer "unknown user", and the unit of an outbox that outlives it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from iris.core.commands import SendIn
+from iris.core.ids import user_unit
+from iris.core.mark import Mark
+from iris.core.outbox import Outbox
+from iris.core.registers import Registers
+from iris.core.rows import (
+    ROW_REFUSED,
+    STATE_ACTIVE,
+    AccountRow,
+    BlockedByRow,
+    BlockRow,
+    ContactRow,
+    CountersRow,
+    CursorRow,
+    DeviceRow,
+    MessageRow,
+    UserRows,
+)
+
+BASE_DEVICE = 0  # the cursor of a user without devices; the next device starts there
+
+
+class Device:
+    """A linked device and its durable cursor."""
+
+    __slots__ = ("acked", "number", "pos", "rev", "row", "seq", "size")
+
+    def __init__(self, row: DeviceRow, cursor: CursorRow) -> None:
+        self.row = row
+        self.number = row.device
+        self.seq, self.rev, self.pos, self.size, self.acked = cursor[2:]
+
+    def cursor_row(self, user: bytes) -> CursorRow:
+        return CursorRow(user, self.number, self.seq, self.rev, self.pos, self.size, self.acked)
+
+
+class Session:
+    """A device's connection, as seen by the shard: the delivery pump's state."""
+
+    __slots__ = (
+        "acked", "armed", "bytes", "conn", "device", "edge", "jti", "loading", "moved_at", "prev", "rev_acked",
+        "rev_sent", "rev_top", "rev_window", "rewound_at", "sent", "user", "window",
+    )  # fmt: skip
+
+    def __init__(self, user: User, edge: int, conn: int, device: Device, jti: str) -> None:
+        self.user = user
+        self.edge = edge
+        self.conn = conn
+        self.device = device
+        self.jti = jti
+        self.acked = 0  # the newest seq acked on this connection, or resumed at
+        self.prev = 0  # seq of the last Deliver: what the next one carries
+        self.sent = 0  # every row up to here was sent (or is none to send); the pump goes on after it
+        self.window: deque[MessageRow] = deque()  # sent and not acked
+        self.bytes = 0  # payload bytes of the window
+        self.rev_acked = 0
+        self.rev_sent = 0
+        self.rev_top = 0  # the highest rev ever sent on this connection
+        self.rev_window: deque[int] = deque()
+        self.loading = False  # a page is under way
+        self.moved_at = 0  # mono ms of the last progress
+        self.rewound_at = -(1 << 60)
+        self.armed = False
+
+
+class User:
+    """One user."""
+
+    __slots__ = (
+        "account",
+        "announced",
+        "base",
+        "blocked_by",
+        "blocks",
+        "contacts",
+        "counters",
+        "devices",
+        "due",
+        "expiring",
+        "floor",
+        "grace_at",
+        "head",
+        "id",
+        "inbox_marks",
+        "last_at",
+        "last_seq",
+        "marks",
+        "oldest_at",
+        "outbox",
+        "pos",
+        "registers",
+        "revoked",
+        "seen_at",
+        "sessions",
+        "size",
+        "tail",
+        "tail_from",
+        "touched",
+        "trimmed_pos",
+        "unit",
+        "waiting",
+        "waiting_requests",
+        "watchers",
+    )  # fmt: skip
+
+    def __init__(self, user: bytes, rows: UserRows) -> None:
+        self.id = user
+        self.unit = user_unit(user)
+        self.account: AccountRow | None = rows.account
+        self.counters = rows.counters or CountersRow(user, 0, 0, 0, 0, 0, 0, 0, 0)
+        cursors = {cursor.device: cursor for cursor in rows.cursors}
+        self.base: CursorRow | None = cursors.get(BASE_DEVICE)
+        self.devices: dict[int, Device] = {
+            row.device: Device(row, cursors.get(row.device) or CursorRow(user, row.device, 0, 0, 0, 0, 0))
+            for row in rows.devices
+        }
+        self.floor = self.counters.floor
+        last = rows.last
+        seqs = [cursor.seq for cursor in cursors.values()]
+        self.head = max([last.seq if last else 0, self.floor, *seqs])  # newest row, refused ones included
+        self.last_seq = 0 if last is None else last.peer_seq if last.kind == ROW_REFUSED else last.seq
+        self.pos = max(last.pos if last else 0, self.counters.pos)
+        self.size = max(last.size if last else 0, self.counters.size)
+        self.due = max(last.due if last else 0, self.counters.due)
+        self.oldest_at = rows.first.at if rows.first else 0  # no kept row is older; 0: there is none
+        self.trimmed_pos = self.counters.pos if rows.first is None else rows.first.pos - 1
+        self.tail: deque[MessageRow] = deque()  # the newest rows, while somebody is connected
+        self.tail_from = self.head  # the tail holds every row after this seq
+        self.last_at: dict[bytes, int] = {}  # conversation -> newest at
+        self.marks: dict[bytes, dict[int, Mark]] = {}  # sender -> device -> mark, loaded ones
+        self.waiting: dict[bytes, list[SendIn]] = {}  # sender -> Sends that wait for its marks
+        self.registers = Registers()
+        self.registers.load(rows.registers)
+        self.outbox = Outbox(user, self.unit)
+        self.outbox.load(rows.outbox_items, rows.outbox_registers)
+        self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks}
+        self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts}
+        self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks}
+        self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by}
+        self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked}
+        self.seen_at = rows.seen.at if rows.seen else 0
+        self.sessions: dict[int, Session] = {}  # device -> session
+        self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches
+        self.announced: bool | None = None  # what watchers were told: online, offline, nothing yet
+        self.grace_at = 0  # mono ms from which offline may be said
+        self.waiting_requests: dict[str, int] = {}  # what a request waits for -> its id
+        self.expiring = False
+        self.touched = True  # since the residents looked last
+
+    @property
+    def active(self) -> bool:
+        return self.account is not None and self.account.state == STATE_ACTIVE
+
+    @property
+    def best_seq(self) -> int:
+        """The cursor of the most advanced device."""
+        if self.devices:
+            return max(device.seq for device in self.devices.values())
+        return self.base.seq if self.base else 0
+
+    @property
+    def best_pos(self) -> int:
+        """The pos of the most advanced device's cursor."""
+        if self.devices:
+            return max(device.pos for device in self.devices.values())
+        return self.base.pos if self.base else 0
+
+    @property
+    def best_size(self) -> int:
+        """The size of the most advanced device's cursor."""
+        if self.devices:
+            return max(device.size for device in self.devices.values())
+        return self.base.size if self.base else 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether it may be forgotten: everything that matters is in the store."""
+        return not (self.sessions or self.watchers or self.outbox.lanes or self.waiting or self.waiting_requests)
+
+    def blocked_with(self, other: bytes) -> bool:
+        """Whether one of the two blocks the other."""
+        mine, theirs = self.blocks.get(other), self.blocked_by.get(other)
+        return (mine is not None and mine.version % 2 == 1) or (theirs is not None and theirs.version % 2 == 1)
+
+    def forget_all(self) -> None:
+        """After the account was deleted: nothing is left but the account row and the outbox."""
+        self.base = None
+        self.counters = CountersRow(self.id, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.head = self.last_seq = self.floor = self.tail_from = self.pos = self.size = self.due = 0
+        self.oldest_at = self.trimmed_pos = self.seen_at = 0
+        self.registers = Registers()
+        for table in (self.marks, self.inbox_marks, self.contacts, self.blocks, self.blocked_by, self.last_at):
+            table.clear()
+        self.revoked.clear()
+
+    def session(self, device: int, edge: int, conn: int) -> Session | None:
+        """The device's session, if it is still this connection."""
+        session = self.sessions.get(device)
+        return session if session is not None and session.conn == conn and session.edge == edge else None
