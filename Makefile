@@ -15,8 +15,10 @@ TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-# What maturin sets when it builds, so that clippy and maturin share their artefacts instead of undoing each other's.
-PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python
+# What maturin sets when it builds, so that clippy and maturin do not undo each other's PyO3.
+PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYTHON_SYS_EXECUTABLE=$(CURDIR)/$(BIN)/python \
+	PYO3_CONFIG_FILE=$$(ls $(CURDIR)/target/maturin/pyo3-config-*.txt | head -n 1) \
+	PYO3_ENVIRONMENT_SIGNATURE=$$($(BIN)/python -c 'import sys; print("cpython-%d.%d-64bit" % sys.version_info[:2])')
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
@@ -92,5 +94,5 @@ $(VENV)/.dev: requirements/dev.txt requirements/run.txt | $(BIN)/python
 $(ENGINE): $(ENGINE_SOURCES) $(VENV)/.run
 	@scripts/doctor.sh build
 	@echo "iris: building the engine (the first time takes a few minutes)"
-	@$(BIN)/maturin develop --quiet --release --locked
+	@PIP_QUIET=1 $(BIN)/maturin develop --quiet --release --locked
 	@touch $@

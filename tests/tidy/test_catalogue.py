@@ -1,8 +1,8 @@
 """The catalogue is sound, what follows from it is committed, and every row of it is proven by a test.
 
 Proven means: a test outside this folder names it. For errors and closes as `ErrorCode.X`, `CloseCode.X` or "X" (with
-the enum where both have the name); and some source names each metric. What is not proven yet stands in unproven.toml, which
-only shrinks.
+the enum where both have the name); and some source names each metric. What is not proven yet stands in unproven.toml,
+which only shrinks.
 """
 
 from __future__ import annotations

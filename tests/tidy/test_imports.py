@@ -27,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metrics": PORTS,
     "admin": PORTS | {"config", "logs", "metrics"},
     "app": PORTS | SHELLS | {"config", "logs", "metrics", "admin"},
+    "__main__": {"cli"},
     "cli": PORTS | SHELLS | {"config", "logs", "metrics", "admin", "app"},
 }
 USES_SDK = {"cli"}  # the only part of iris that may import iris_sdk
