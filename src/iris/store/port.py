@@ -1,8 +1,8 @@
 """What the server asks of a store. One contract suite (tests/contract) holds for every adapter.
 
-The shell builds commit N + 1 while N is being synced. `submit` may be called again only after the last commit was reported.
-A report means: on stable storage, will survive a power cut. A store that cannot keep that promise (a failed fsync) reports
-the failure instead, once, and takes nothing more; the process then stops and never retries the fsync.
+The shell builds commit N + 1 while N is being synced. `submit` may be called again only after the last commit was
+reported. A report means: on stable storage, will survive a power cut. A store that cannot keep that promise (a failed
+fsync) reports the failure instead, once, and takes nothing more; the process then stops and never retries the fsync.
 Reads may show rows of a commit that is not durable yet; the shell only reads what it has released.
 """
 
@@ -77,7 +77,7 @@ class Store(Protocol):
         """Every outcome kept for `sender`, all devices."""
 
     async def page_mailbox(self, user: bytes, after: int, upto: int, rows_max: int, bytes_max: int) -> list[MessageRow]:
-        """Rows with after < seq <= upto in seq order, at most rows_max and (from the second row on) bytes_max of payload."""
+        """Rows with after < seq <= upto in seq order, at most rows_max and, but for the first, bytes_max of payload."""
 
     def users_with_outbox(self) -> AsyncIterator[bytes]:
         """Users that have outbox rows, for the restart."""
@@ -92,7 +92,7 @@ class Store(Protocol):
         """What was done since open."""
 
     def backup(self, target: str) -> int:
-        """Write a consistent copy of everything durable into the new folder `target`, while running; returns its bytes."""
+        """Write a consistent copy of everything durable into the new folder `target`, while running; returns bytes."""
 
     def close(self) -> None:
         """Finish what was submitted, sync, release the folder."""

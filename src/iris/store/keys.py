@@ -1,0 +1,252 @@
+"""Where a row lies: the one key layout of every adapter that keeps rows in order.
+
+    0x00 name                                       the store's own numbers (commit, epoch, schema, ...)
+    N key                                           NodeRow
+    A name                                          NameRow
+    U user table ...                                the small tables of a user, read in one go when the user is loaded
+    O user table target ...                         outbox rows: a restart finds who has some without reading all users
+    M user seq                                      mailbox rows
+    K user sender device slot                       marks
+
+A user is 16 bytes, integers are big-endian, so keys sort as their fields do. Fields of any length that are not last
+carry their length in front. Two keys of different rows can never be equal: each part has a fixed length or says its
+own. This module knows rows and bytes, no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from struct import Struct
+from typing import Any
+
+from iris.core.ids import USER_BYTES
+from iris.core.rows import (
+    AccountRow,
+    BlockedByRow,
+    BlockRow,
+    ContactRow,
+    CountersRow,
+    CursorRow,
+    DeadLetterRow,
+    DeviceRow,
+    InboxMarkRow,
+    MarkRow,
+    MessageRow,
+    NameRow,
+    NodeRow,
+    OutboxItemRow,
+    OutboxRegisterRow,
+    RegisterRow,
+    RevokedRow,
+    Row,
+    SeenRow,
+)
+
+META, NODE, NAME, SMALL, OUTBOX, MAILBOX, MARKS = b"\x00", b"N", b"A", b"U", b"O", b"M", b"K"
+UNIT_PREFIXES = (SMALL, OUTBOX, MAILBOX, MARKS)  # every row of a user lies under one of these and its id
+UNIT_BYTES = 1 + USER_BYTES
+SEQ_MAX = (1 << 64) - 1
+
+# Tables of U and O. Numbers are never reused.
+ACCOUNT, DEVICE, CURSOR, REGISTER, INBOX_MARK, CONTACT = 1, 2, 3, 4, 5, 6
+BLOCK, BLOCKED_BY, REVOKED, COUNTERS, SEEN, DEAD_LETTER = 7, 8, 9, 10, 11, 12
+OUTBOX_ITEM, OUTBOX_REGISTER = 1, 2
+
+_U32, _U64 = Struct(">I"), Struct(">Q")
+_SLOT = Struct(">IH")
+u32, u64 = _U32.pack, _U64.pack
+
+
+class BadRow(ValueError):
+    """A row that cannot be written: a field does not fit. A bug of the caller."""
+
+
+class Unreadable(ValueError):
+    """Bytes in the store that are no row."""
+
+
+def unit(prefix: bytes, user: bytes) -> bytes:
+    """The prefix of all rows of `user` in one part of the store."""
+    if len(user) != USER_BYTES:
+        raise BadRow(f"a user id has {USER_BYTES} bytes, not {len(user)}")
+    return prefix + user
+
+
+def after(prefix: bytes) -> bytes:
+    """The lowest key above all keys that start with `prefix`."""
+    head = prefix.rstrip(b"\xff")
+    return head[:-1] + bytes((head[-1] + 1,))
+
+
+def mailbox(user: bytes, seq: int) -> bytes:
+    """The key of one mailbox row."""
+    return unit(MAILBOX, user) + u64(seq)
+
+
+def mailbox_range(user: bytes, after_seq: int, upto: int) -> tuple[bytes, bytes]:
+    """From the first key above `after_seq` up to, not with, the first key above `upto`."""
+    base = unit(MAILBOX, user)
+    first = base + u64(after_seq + 1) if after_seq < SEQ_MAX else after(base)
+    end = base + u64(upto + 1) if upto < SEQ_MAX else after(base)
+    return first, end
+
+
+def marks(user: bytes, sender: bytes) -> bytes:
+    """The prefix of all marks of one sender."""
+    return unit(MARKS, user) + unit(b"", sender)
+
+
+def marks_device(user: bytes, sender: bytes, device: int) -> bytes:
+    """The prefix of the marks of one sender device."""
+    return marks(user, sender) + u32(device)
+
+
+def table(user: bytes, number: int) -> bytes:
+    """The prefix of one small table of a user."""
+    return unit(SMALL, user) + bytes((number,))
+
+
+def _sized(part: bytes) -> bytes:
+    if len(part) > 255:
+        raise BadRow(f"a key field has at most 255 bytes, not {len(part)}")
+    return bytes((len(part),)) + part
+
+
+def _message(row: MessageRow) -> bytes:
+    return unit(MAILBOX, row[0]) + u64(row[1])
+
+
+def _mark(row: MarkRow) -> bytes:
+    return unit(MARKS, row[0]) + unit(b"", row[1]) + _SLOT.pack(row[2], row[3])
+
+
+def _outbox_item(row: OutboxItemRow) -> bytes:
+    return unit(OUTBOX, row.user) + b"\x01" + _sized(row.target) + u64(row.number)
+
+
+def _outbox_register(row: OutboxRegisterRow) -> bytes:
+    return unit(OUTBOX, row.user) + b"\x02" + _sized(row.target) + u32(row.kind) + row.topic
+
+
+def _register(row: RegisterRow) -> bytes:
+    return table(row.user, REGISTER) + _sized(row.conversation) + u32(row.kind)
+
+
+KEYS: dict[type[Row], Callable[[Any], bytes]] = {
+    MessageRow: _message,
+    MarkRow: _mark,
+    AccountRow: lambda row: table(row.user, ACCOUNT),
+    DeviceRow: lambda row: table(row.user, DEVICE) + u32(row.device),
+    CursorRow: lambda row: table(row.user, CURSOR) + u32(row.device),
+    RegisterRow: _register,
+    OutboxItemRow: _outbox_item,
+    OutboxRegisterRow: _outbox_register,
+    InboxMarkRow: lambda row: table(row.user, INBOX_MARK) + row.source,
+    ContactRow: lambda row: table(row.user, CONTACT) + row.contact,
+    BlockRow: lambda row: table(row.user, BLOCK) + row.other,
+    BlockedByRow: lambda row: table(row.user, BLOCKED_BY) + row.other,
+    RevokedRow: lambda row: table(row.user, REVOKED) + row.jti.encode(),
+    CountersRow: lambda row: table(row.user, COUNTERS),
+    SeenRow: lambda row: table(row.user, SEEN),
+    DeadLetterRow: lambda row: table(row.user, DEAD_LETTER) + _sized(row.target) + u64(row.number),
+    NameRow: lambda row: NAME + row.name,
+    NodeRow: lambda row: NODE + row.key.encode(),
+}
+
+
+def key_of(row: Row) -> bytes:
+    """The key of any row. Raises BadRow when a field does not fit."""
+    return KEYS[type(row)](row)
+
+
+def _whole(part: bytes, size: int) -> bytes:
+    if len(part) != size:
+        raise Unreadable(f"{len(part)} bytes where {size} belong")
+    return part
+
+
+def _take(part: bytes) -> tuple[bytes, bytes]:
+    """A sized field and what follows it."""
+    end = 1 + part[0] if part else 1
+    if len(part) < end:
+        raise Unreadable("a field is cut short")
+    return part[1:end], part[end:]
+
+
+def _u32(part: bytes) -> int:
+    return int.from_bytes(_whole(part, 4), "big")
+
+
+def _u64(part: bytes) -> int:
+    return int.from_bytes(_whole(part, 8), "big")
+
+
+def _none(part: bytes) -> tuple[()]:
+    _whole(part, 0)
+    return ()
+
+
+def _split_mark(part: bytes) -> tuple[bytes, int, int]:
+    _whole(part, USER_BYTES + _SLOT.size)
+    device, slot = _SLOT.unpack_from(part, USER_BYTES)
+    return part[:USER_BYTES], device, slot
+
+
+def _split_numbered(part: bytes) -> tuple[bytes, int]:
+    target, rest = _take(part)
+    return target, _u64(rest)
+
+
+def _split_register(part: bytes) -> tuple[bytes, int]:
+    conversation, rest = _take(part)
+    return conversation, _u32(rest)
+
+
+def _split_outbox_register(part: bytes) -> tuple[bytes, int, bytes]:
+    target, rest = _take(part)
+    return target, _u32(rest[:4]), rest[4:]
+
+
+Split = Callable[[bytes], tuple[Any, ...]]
+
+# (prefix, table or 0) -> row type and how the key fields after the user are read back
+TABLES: dict[tuple[bytes, int], tuple[type[Row], Split]] = {
+    (SMALL, ACCOUNT): (AccountRow, _none),
+    (SMALL, DEVICE): (DeviceRow, lambda part: (_u32(part),)),
+    (SMALL, CURSOR): (CursorRow, lambda part: (_u32(part),)),
+    (SMALL, REGISTER): (RegisterRow, _split_register),
+    (SMALL, INBOX_MARK): (InboxMarkRow, lambda part: (part,)),
+    (SMALL, CONTACT): (ContactRow, lambda part: (part,)),
+    (SMALL, BLOCK): (BlockRow, lambda part: (part,)),
+    (SMALL, BLOCKED_BY): (BlockedByRow, lambda part: (part,)),
+    (SMALL, REVOKED): (RevokedRow, lambda part: (part.decode(),)),
+    (SMALL, COUNTERS): (CountersRow, _none),
+    (SMALL, SEEN): (SeenRow, _none),
+    (SMALL, DEAD_LETTER): (DeadLetterRow, _split_numbered),
+    (OUTBOX, OUTBOX_ITEM): (OutboxItemRow, _split_numbered),
+    (OUTBOX, OUTBOX_REGISTER): (OutboxRegisterRow, _split_outbox_register),
+    (MAILBOX, 0): (MessageRow, lambda part: (_u64(part),)),
+    (MARKS, 0): (MarkRow, _split_mark),
+    (NAME, 0): (NameRow, _none),
+    (NODE, 0): (NodeRow, _none),
+}
+
+
+def split(key: bytes) -> tuple[type[Row], tuple[Any, ...]]:
+    """The row type of a key and its key fields. Raises Unreadable when the key is no row's."""
+    prefix = key[:1]
+    try:
+        if prefix == NAME:
+            return NameRow, (key[1:],)
+        if prefix == NODE:
+            return NodeRow, (key[1:].decode(),)
+        if len(key) < UNIT_BYTES:
+            raise Unreadable("too short")
+        user, rest = key[1:UNIT_BYTES], key[UNIT_BYTES:]
+        if prefix in (SMALL, OUTBOX):
+            kind, fields = TABLES[prefix, rest[0]]
+            return kind, (user, *fields(rest[1:]))
+        kind, fields = TABLES[prefix, 0]
+        return kind, (user, *fields(rest))
+    except (LookupError, ValueError) as error:
+        raise Unreadable(f"key {key[:40].hex()} is not the key of any row: {error}") from None

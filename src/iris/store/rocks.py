@@ -1,0 +1,286 @@
+"""The store on RocksDB: one write batch per commit, one fdatasync per commit, reads from memory or disk.
+
+`submit` writes the batch to the log at once (RocksDB holds the GIL while it does, so another thread would not help)
+and leaves the sync to a thread of its own; the report comes back through the event loop. A failed write or sync ends
+the store: it is reported once, nothing is tried again, and everything after raises StoreFailed. Opening, creating and
+checking the folder is rocks_open.py's business, copies of it are copies.py's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from rocksdict import Rdict, WriteBatch, WriteOptions
+
+from iris.core.rows import CutMailbox, DropMark, DropUnit, Gone, MarkRow, MessageRow, NameRow, UserRows, Write
+from iris.store import rocks_read as read
+from iris.store.codec import ENCODERS, encode
+from iris.store.folder import FolderLock, Identity
+from iris.store.keys import UNIT_PREFIXES, BadRow, after, key_of, mailbox_range, marks_device, unit
+from iris.store.port import Durable, StoreError, StoreFailed, StoreStats
+from iris.store.rocks_db import batch_for, close_db, translate
+from iris.store.sync_thread import IDLE_SECONDS, SyncThread
+from iris.store.witness import Witness
+
+STALL_WAIT_SECONDS = 0.005  # between two tries of a write that RocksDB put off
+SyncHook = Callable[[Callable[[], None]], None]
+
+
+class RocksStore:
+    """An open store; made by `open_store`. Implements port.Store; see there.
+
+    Reads are plain calls inside async methods: they hold the GIL in RocksDB anyway (measured), a point read takes 1
+    µs and a mailbox row 1 µs when in memory, one disk read when not. Only `backup` may be called from another thread.
+    """
+
+    def __init__(
+        self,
+        db: Rdict,
+        path: Path,
+        identity: Identity,
+        lock: FolderLock,
+        witness: Witness,
+        epoch: int,
+        sync: SyncHook | None = None,
+    ) -> None:
+        """`sync` wraps the real sync, in the sync thread: tests hold, delay or fail it."""
+        self._db, self._path, self._identity, self._lock = db, path, identity, lock
+        self._witness, self._epoch = witness, epoch
+        self._commit = self._synced = witness.commit
+        self._sync_hook = sync
+        self._write_options = WriteOptions()
+        self._write_options.no_slowdown = True  # a stall would hold the GIL; we wait for it in the thread instead
+        self._done: Durable | None = None
+        self._failed: StoreError | None = None
+        self._closed = False
+        self._busy = threading.Lock()  # a backup reads what close would take away
+        self._witness_at = time.monotonic()
+        self._commits = self._rows = self._bytes = self._syncs = self._stalls = 0
+        self._sync_seconds = self._sync_seconds_max = self._write_seconds = 0.0
+        self._thread = SyncThread(self._sync_witness)
+
+    @property
+    def epoch(self) -> int:
+        """See port.Store."""
+        return self._epoch
+
+    @property
+    def num_shards(self) -> int:
+        """See port.Store."""
+        return self._identity.num_shards
+
+    def submit(self, writes: Sequence[Write], done: Durable) -> None:
+        """Commit. Raises StoreFailed after a failure, BadRow (nothing is written then) for a row that has no form,
+        RuntimeError while the last commit was not reported."""
+        if self._failed is not None:
+            raise StoreFailed(str(self._failed))
+        if self._done is not None or self._closed:
+            raise RuntimeError("the store is closed" if self._closed else "the last commit was not reported yet")
+        loop = asyncio.get_running_loop()
+        commit = self._commit + 1
+        batch = _batch(commit, writes)
+        self._done = done
+        self._commit = commit
+        self._rows += len(writes)
+        self._bytes += batch.size_in_bytes()
+        try:
+            stalled = not self._try_write(batch)
+        except Exception as error:
+            self._failed = self._failure(error)
+            loop.call_soon(self._settle, commit, self._failed)  # `done` is never called before submit returns
+            return
+
+        def job() -> None:
+            if stalled:
+                self._write_when_possible(commit, writes)
+            self._sync()
+
+        def report(error: Exception | None) -> None:
+            if error is None:
+                self._synced = commit
+            else:
+                self._failed = self._failure(error)
+            with suppress(RuntimeError):  # the loop is closed, and with it whoever would hear of it
+                loop.call_soon_threadsafe(self._settle, commit, self._failed)
+            if time.monotonic() - self._witness_at >= IDLE_SECONDS:
+                self._sync_witness()
+
+        self._thread.put(job, report)
+
+    def _try_write(self, batch: WriteBatch) -> bool:
+        """Whether the batch was written; False when RocksDB wants us to wait (nothing of it is written then)."""
+        started = time.perf_counter()
+        try:
+            self._db.write(batch, self._write_options)
+        except Exception as error:
+            if "Write stall" not in str(error):
+                raise
+            self._stalls += 1
+            return False
+        finally:
+            self._write_seconds += time.perf_counter() - started
+        return True
+
+    def _write_when_possible(self, commit: int, writes: Sequence[Write]) -> None:
+        # Ends: compaction catches up, or RocksDB fails and the write raises something else than a stall.
+        while not self._try_write(_batch(commit, writes)):  # anew: a batch is used up by a write that was put off
+            time.sleep(STALL_WAIT_SECONDS)
+
+    def _sync(self) -> None:
+        started = time.perf_counter()
+        if self._sync_hook is None:
+            self._db.flush_wal(True)
+        else:
+            self._sync_hook(lambda: self._db.flush_wal(True))
+        seconds = time.perf_counter() - started
+        self._syncs += 1
+        self._sync_seconds += seconds
+        self._sync_seconds_max = max(self._sync_seconds_max, seconds)
+
+    def _sync_witness(self) -> None:
+        """In the sync thread."""
+        self._witness_at = time.monotonic()
+        if self._failed is None and not self._closed and self._witness.dirty:
+            try:
+                self._witness.sync()
+            except OSError as error:
+                self._failed = self._failure(error)  # the next submit hears of it
+
+    def _failure(self, error: Exception) -> StoreError:
+        failed = translate(error, self._path)
+        return failed if isinstance(failed, StoreFailed) else StoreFailed(str(failed))
+
+    def _settle(self, commit: int, error: StoreError | None) -> None:
+        """In the event loop: the commit is durable, or lost."""
+        done, self._done = self._done, None
+        if error is None and not self._closed:  # close has noted it itself
+            try:
+                self._witness.write(commit)
+            except OSError as problem:
+                error = self._failed = self._failure(problem)
+        if error is None:
+            self._commits += 1
+        if done is not None:
+            done(error)
+
+    async def load_user(self, user: bytes) -> UserRows:
+        """See port.Store. Four seeks, whatever the user has."""
+        with read.guard(self._path):
+            return read.load_user(self._db, user)
+
+    async def load_name(self, name: bytes) -> NameRow | None:
+        """See port.Store."""
+        with read.guard(self._path):
+            return read.load_name(self._db, name)
+
+    async def load_marks(self, user: bytes, sender: bytes) -> list[MarkRow]:
+        """See port.Store."""
+        with read.guard(self._path):
+            return read.load_marks(self._db, user, sender)
+
+    async def page_mailbox(self, user: bytes, after: int, upto: int, rows_max: int, bytes_max: int) -> list[MessageRow]:
+        """See port.Store."""
+        with read.guard(self._path):
+            return read.page_mailbox(self._db, user, after, upto, rows_max, bytes_max)
+
+    async def users_with_outbox(self) -> AsyncIterator[bytes]:
+        """See port.Store. One seek a user; rows may be written while it runs."""
+        user = b""
+        while True:
+            with read.guard(self._path):
+                found = read.next_outbox_user(self._db, user)
+            if found is None:
+                return
+            user = found
+            yield user
+
+    async def users(self, after: bytes, limit: int) -> list[bytes]:
+        """See port.Store. One seek a user."""
+        with read.guard(self._path):
+            return read.users(self._db, after, limit)
+
+    async def node_value(self, key: str) -> int | None:
+        """See port.Store."""
+        with read.guard(self._path):
+            return read.node_value(self._db, key)
+
+    def stats(self) -> StoreStats:
+        """See port.Store. `stalls` counts the tries that RocksDB put off."""
+        disk = os.statvfs(self._path)
+        return StoreStats(
+            self._commits, self._rows, self._bytes, self._syncs, self._sync_seconds, self._sync_seconds_max,
+            self._write_seconds, self._stalls, disk.f_bavail * disk.f_frsize,
+        )  # fmt: skip
+
+    def backup(self, target: str) -> int:
+        """See port.Store. May be called from another thread, so that the event loop goes on meanwhile.
+
+        Raises StoreError when the target is not empty or a copy fails; the store itself goes on in any case.
+        """
+        from iris.store.copies import copy_running
+
+        with self._busy:
+            if self._closed:
+                raise RuntimeError("the store is closed")
+            return copy_running(self._db, self._path, self._identity, target)
+
+    def close(self) -> None:
+        """See port.Store. Blocks until the last commit is synced; its report still comes through the event loop.
+
+        After a failure nothing is closed, for that would sync again: the folder is given back when the process ends.
+        """
+        if self._closed:
+            return
+        self._thread.stop()
+        with self._busy:
+            self._closed = True
+            if self._failed is None:
+                try:
+                    self._witness.write(self._synced)
+                    self._witness.sync()
+                except OSError as error:
+                    self._failed = self._failure(error)
+            close_db(self._db, self._failed)
+            if self._failed is None:
+                self._witness.close()
+                self._lock.close()
+
+
+def _batch(commit: int, writes: Sequence[Write]) -> WriteBatch:
+    batch = batch_for(commit)
+    for write in writes:
+        _put(batch, write)
+    return batch
+
+
+def _put(batch: WriteBatch, write: Write) -> None:
+    kind = type(write)
+    encoder = ENCODERS.get(kind)
+    if encoder is not None:
+        try:
+            key, value = encoder(write)
+        except BadRow:
+            raise
+        except Exception:
+            encode(write)  # type: ignore[arg-type]  # says what is wrong with it
+            raise
+        batch[key] = value
+    elif isinstance(write, Gone):
+        del batch[key_of(write.row)]
+    elif isinstance(write, CutMailbox):
+        batch.delete_range(*mailbox_range(write.user, -1, write.upto))
+    elif isinstance(write, DropMark):
+        prefix = marks_device(write.user, write.sender, write.device)
+        batch.delete_range(prefix, after(prefix))
+    elif isinstance(write, DropUnit):
+        for part in UNIT_PREFIXES:
+            prefix = unit(part, write.user)
+            batch.delete_range(prefix, after(prefix))
+    else:
+        raise BadRow(f"{kind.__name__} is no write")
