@@ -16,12 +16,11 @@ from iris.core.turn import LoadPage, Now, Turn
 from iris.core.user import BASE_DEVICE, User
 
 FOR_EXPIRY = 3  # purpose of a page: (FOR_EXPIRY,)
-HORIZON_SPEED = 2
 
 
-def next_horizon(horizon: int, elapsed_ms: int, wall: int, message_days: int) -> int:
-    """Where the horizon stands after the process has run `elapsed_ms` more."""
-    return max(horizon, min(wall - message_days * mailbox.DAY_MS, horizon + HORIZON_SPEED * elapsed_ms))
+def next_horizon(horizon: int, elapsed_ms: int, wall: int, message_days: int, pace: int) -> int:
+    """Where the horizon stands after the process has run `elapsed_ms` more: at most `pace` times that further."""
+    return max(horizon, min(wall - message_days * mailbox.DAY_MS, horizon + pace * elapsed_ms))
 
 
 def expired(at: int, now: Now, message_days: int) -> bool:

@@ -1,7 +1,7 @@
 """Timeouts on a virtual clock: a heap of (when, what to call). The owner says what time it is.
 
-There is no cancel: a timeout that fires checks whether its reason still holds. Who arms them bounds their number (one for a
-session's window, one for a user's outbox, …).
+There is no cancel: a timeout that fires checks whether its reason still holds. Who arms them bounds their number
+(one for a session's window, one for a user's outbox, …).
 """
 
 from __future__ import annotations

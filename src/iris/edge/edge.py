@@ -1,0 +1,289 @@
+"""The edge: between the engine's connections and the shards that own their users. Pure: no I/O, no clock, no task.
+
+It checks tokens (signature and time), limits each device, knows which shard a frame goes to, and nothing else of
+the rules. Frames from shards pass through to the engine untouched. In: batches of frames, batches of items from
+shards, the time. Out: `to_engine`, `to_units`, `renewals`, which the shell takes after each call. While the lease
+with the shard node does not stand, sessions are paused: Sends are refused OVERLOADED, an Ack is remembered, nothing
+is dropped silently.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from iris.core.catalogue import CloseCode, ErrorCode, Limits
+from iris.core.commands import (
+    ATTACH_REFUSED,
+    ATTACHED,
+    DETACHED,
+    REAUTHED,
+    SESSION_UPDATE,
+    Attach,
+    Attached,
+    Detach,
+    Reauthed,
+    SessionUpdate,
+    WatchIn,
+)
+from iris.core.frames import (
+    CLOSE,
+    CLOSED,
+    GO_AWAY,
+    HELLO,
+    PROBLEM,
+    REFRESHED,
+    RETRY_AFTER,
+    RETRY_NEVER,
+    WELCOME,
+    Close,
+    GoAway,
+    Hello,
+    Problem,
+    Refreshed,
+    Welcome,
+)
+from iris.core.ids import user_unit
+from iris.core.lease import EdgeLease
+from iris.core.requests import Auth
+from iris.core.timers import Timers
+from iris.core.tokens import validate
+from iris.core.turn import Now
+from iris.edge.session import Bucket, Session, State
+from iris.edge.table import TABLE
+
+ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
+FEATURES: tuple[str, ...] = ()  # what this server has beyond version 1
+FRAME_KIND_MAX = 31  # kinds up to here go to the engine as they are
+
+
+class EdgeSettings(NamedTuple):
+    """What an edge is told once."""
+
+    number: int  # names this edge to the shards
+    incarnation: bytes  # 8 random bytes: makes session names unique over restarts
+    leeway_ms: int  # clock leeway for tokens
+
+
+class Edge(Timers):
+    """All sessions of one edge, and its lease with the shard node."""
+
+    __slots__ = (
+        "closed", "counters", "detaching", "keys", "lease", "limits", "now", "renewals", "sessions", "settings",
+        "to_engine", "to_units",
+    )  # fmt: skip
+
+    def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
+        super().__init__()
+        self.settings = settings
+        self.limits = limits
+        self.keys = keys
+        self.now = Now(0, 0, 0)
+        self.sessions: dict[int, Session] = {}
+        self.detaching: dict[int, tuple[bytes, Detach]] = {}
+        self.lease = EdgeLease(limits.lease_ms, limits.lease_renew_ms)
+        self.to_engine: list[tuple[object, ...]] = []
+        self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
+        self.renewals: list[int] = []
+        self.counters: Counter[str | tuple[str, int]] = Counter()
+        self.call_at(0, self._renew)
+
+    # --- in ---
+    def on_frames(self, frames: Sequence[tuple[object, ...]]) -> None:
+        """Frames of clients, in the order of each connection."""
+        sessions = self.sessions
+        for frame in frames:
+            kind = frame[0]
+            if kind == HELLO:
+                self._hello(Hello._make(frame))
+                continue
+            session = sessions.get(frame[1])  # type: ignore[call-overload]
+            if session is not None:
+                TABLE[session.state, kind](self, session, frame)  # type: ignore[index]
+
+    def on_items(self, items: Sequence[tuple[object, ...]]) -> None:
+        """Frames and session records from shards."""
+        out = self.to_engine
+        for item in items:
+            kind = item[0]
+            if kind == CLOSE:
+                session = self.sessions.get(item[1])  # type: ignore[call-overload]
+                if session is not None:
+                    session.state = State.CLOSING
+                self._count_closed(item[2])
+                out.append(item)
+            elif kind <= FRAME_KIND_MAX:  # type: ignore[operator]
+                out.append(item)
+            else:
+                self._record(item)
+
+    def on_renewed(self, number: int) -> None:
+        """The shard node has renewed the lease; after a gap every session attaches anew."""
+        if self.lease.renewed(number, self.now.mono):
+            for session in self.sessions.values():
+                if session.welcomed and session.state is not State.CLOSING:
+                    session.state = State.ATTACHING
+                    session.started_at = self.now.mono
+                    self._attach(session)
+
+    def go_away(self) -> None:
+        """The node is about to stop: tell every client to spread its reconnect."""
+        for session in self.sessions.values():
+            if session.welcomed:
+                self.to_engine.append(GoAway(GO_AWAY, session.conn, self.limits.go_away_ms))
+
+    def close_all(self) -> None:
+        """Close every connection: GOING_AWAY."""
+        for session in self.sessions.values():
+            self.close(session, CloseCode.GOING_AWAY)
+
+    # --- used by the table's actions ---
+    def close(self, session: Session, code: int) -> None:
+        """Send a close frame; the engine's Closed ends the session."""
+        if session.state is not State.CLOSING:
+            session.state = State.CLOSING
+            self._close_conn(session.conn, code)
+
+    def problem(self, session: Session, frame: int, code: int, after_ms: int = 0, detail: str = "") -> None:
+        """Refuse a frame other than Send."""
+        self.counters["iris_refused_total", code] += 1
+        retry = RETRY_AFTER if after_ms else RETRY_NEVER
+        self.to_engine.append(Problem(PROBLEM, session.conn, code, frame, retry, after_ms, detail))
+
+    def check(self, token: str) -> Auth | ErrorCode:
+        """What a token says, if its signature and times hold."""
+        return validate(token, self.keys(), self.now.wall, self.settings.leeway_ms)
+
+    def gone(self, session: Session) -> None:
+        """The connection has ended: detach until the shard has confirmed it."""
+        del self.sessions[session.conn]
+        detach = Detach(session.user, self.settings.number, session.conn, session.device)
+        self.detaching[session.conn] = (session.unit, detach)
+        for watched in session.watches:
+            self.watch(session, watched, False)
+        self._detach(session.conn)
+
+    def watch(self, session: Session, target: bytes, on: bool) -> None:
+        """Begin or end to watch a user."""
+        self.to_units.append((user_unit(target), WatchIn(target, self.settings.number, session.conn, session.user, on)))
+
+    def expire_at(self, session: Session, expires_at: int) -> None:
+        """Close the session when its token runs out (plus leeway), unless it was refreshed."""
+        session.expires_at = expires_at
+        wait = max(0, expires_at + self.settings.leeway_ms - self.now.wall)
+        conn = session.conn
+        self.call_at(self.now.mono + wait, lambda: self._expired(conn))
+
+    # --- own steps ---
+    def _hello(self, hello: Hello) -> None:
+        auth = self.check(hello.token)
+        if isinstance(auth, ErrorCode):
+            expired = auth is ErrorCode.TOKEN_EXPIRED
+            self._close_conn(hello.conn, CloseCode.TOKEN_EXPIRED if expired else CloseCode.TOKEN_INVALID)
+            return
+        features = tuple(name for name in hello.features if name in FEATURES)
+        session = Session(hello.conn, auth, user_unit(auth.user), hello.seq, hello.rev, features)
+        session.started_at = self.now.mono
+        self.sessions[hello.conn] = session
+        self._attach(session)
+
+    def _attach(self, session: Session) -> None:
+        session.asked_at = self.now.mono
+        attach = Attach(
+            session.user, self.settings.number, session.conn, session.auth, session.ack_seq, session.ack_rev
+        )
+        self.to_units.append((session.unit, attach))
+        conn = session.conn
+        self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._attach_late(conn))
+
+    def _attach_late(self, conn: int) -> None:
+        session = self.sessions.get(conn)
+        if session is None or session.state is not State.ATTACHING:
+            return
+        now = self.now.mono
+        if now - session.started_at >= self.limits.attach_timeout_ms and self.lease.stands(now):
+            self.close(session, CloseCode.SHARD_MOVED)
+        elif now - session.asked_at >= ATTACH_REPEAT_MS:
+            self._attach(session)
+
+    def _detach(self, conn: int) -> None:
+        waiting = self.detaching.get(conn)
+        if waiting is not None:
+            self.to_units.append(waiting)
+            self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._detach(conn))
+
+    def _expired(self, conn: int) -> None:
+        session = self.sessions.get(conn)
+        if session is not None and session.expires_at + self.settings.leeway_ms <= self.now.wall:
+            self.close(session, CloseCode.TOKEN_EXPIRED)
+
+    def _renew(self) -> None:
+        now = self.now.mono
+        self.renewals.append(self.lease.renew(now))
+        self.call_at(self.lease.next_renewal, self._renew)
+
+    def _close_conn(self, conn: int, code: int) -> None:
+        self._count_closed(code)
+        self.to_engine.append(Close(CLOSE, conn, code))
+
+    def _count_closed(self, code: object) -> None:
+        assert isinstance(code, int)
+        self.counters["iris_sessions_closed_total", code] += 1
+
+    def _record(self, item: tuple[object, ...]) -> None:
+        kind, conn = item[0], item[1]
+        assert isinstance(conn, int)
+        if kind == DETACHED:
+            self.detaching.pop(conn, None)
+            return
+        session = self.sessions.get(conn)
+        if session is None or session.state is State.CLOSING:
+            return
+        if kind == ATTACHED:
+            self._attached(session, Attached._make(item))
+        elif kind == ATTACH_REFUSED:
+            self.close(session, item[2])  # type: ignore[arg-type]
+        elif kind == SESSION_UPDATE:
+            update = SessionUpdate._make(item)
+            session.copies = update.copies
+            if session.sends is not None:
+                session.sends.rate = update.sends_per_second
+        elif kind == REAUTHED:
+            expires_at = Reauthed._make(item).expires_at
+            self.expire_at(session, expires_at)
+            self.to_engine.append(Refreshed(REFRESHED, conn, expires_at))
+
+    def _attached(self, session: Session, attached: Attached) -> None:
+        if session.state is not State.ATTACHING:
+            return
+        session.copies = attached.copies
+        if session.welcomed and (attached.reset or attached.oldest):
+            self.close(session, CloseCode.SHARD_MOVED)  # only a new Welcome can say that
+            return
+        session.state = State.READY
+        if session.sends is None or session.signals is None:
+            session.sends = Bucket(attached.sends_per_second, self.now.mono)
+            session.signals = Bucket(self.limits.signals_per_second_max, self.now.mono)
+        session.sends.rate = attached.sends_per_second
+        for target in session.watches:
+            self.watch(session, target, True)
+        if not session.welcomed:
+            session.welcomed = True
+            self.expire_at(session, session.expires_at)
+            self.to_engine.append(self._welcome(session, attached))
+
+    def _welcome(self, session: Session, attached: Attached) -> Welcome:
+        limits = self.limits
+        told = (
+            limits.payload_bytes_max, limits.send_window, limits.ping_interval_ms, limits.idle_timeout_ms,
+            limits.watches_max, limits.send_repeat_ms,
+        )  # fmt: skip
+        name = self.settings.incarnation + session.conn.to_bytes(8, "big")
+        return Welcome(
+            WELCOME, session.conn, name, self.now.wall, attached.head, attached.head_rev, attached.oldest,
+            attached.reset, session.user, session.device, session.features, session.expires_at, told,
+        )  # fmt: skip
+
+
+assert CLOSED <= FRAME_KIND_MAX

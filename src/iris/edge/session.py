@@ -1,0 +1,64 @@
+"""One client connection as its edge holds it. 50,000 of these must be cheap: slots, no task, no future, no closure."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from iris.core.requests import Auth
+
+
+class State(IntEnum):
+    """Where a session is. docs/states/session.md is drawn from edge/table.py."""
+
+    ATTACHING = 1  # its shard has not answered yet (first time, or again after the lease was lost)
+    READY = 2
+    CLOSING = 3  # a close frame is on its way
+
+
+class Bucket:
+    """A token bucket: `rate` a second, a burst of two seconds. Times are mono ms."""
+
+    __slots__ = ("at", "left", "rate")
+
+    def __init__(self, rate: int, now: int) -> None:
+        self.rate = rate
+        self.left = 2.0 * rate
+        self.at = now
+
+    def take(self, now: int) -> bool:
+        """Whether one more is allowed now."""
+        if now != self.at:
+            self.left = min(2.0 * self.rate, self.left + (now - self.at) * self.rate / 1000)
+            self.at = now
+        if self.left < 1.0:
+            return False
+        self.left -= 1.0
+        return True
+
+
+class Session:
+    """A connection that has said Hello with a good token."""
+
+    __slots__ = (
+        "ack_rev", "ack_seq", "asked_at", "auth", "conn", "copies", "device", "expires_at", "features", "sends",
+        "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+    )  # fmt: skip
+
+    def __init__(self, conn: int, auth: Auth, unit: bytes, seq: int, rev: int, features: tuple[str, ...]) -> None:
+        self.conn = conn
+        self.state = State.ATTACHING
+        self.auth = auth
+        self.user = auth.user
+        self.device = auth.device
+        self.unit = unit
+        self.expires_at = auth.expires_at
+        self.ack_seq = seq  # the cursor to attach with: Hello's, then the newest Ack
+        self.ack_rev = rev
+        self.features = features
+        self.copies = True  # until the shard has said otherwise: an own copy too many is harmless
+        self.sends: Bucket | None = None
+        self.signals: Bucket | None = None
+        self.watches: tuple[bytes, ...] = ()
+        self.welcomed = False
+        self.started_at = 0  # mono ms of Hello, or of the loss of the lease
+        self.asked_at = 0  # mono ms of the last Attach

@@ -1,0 +1,90 @@
+"""The shell around an edge: takes frames from the engine and items from the fabric, hands on what the edge answers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from iris.core.turn import Now
+from iris.edge.edge import Edge
+from iris.fabric.port import Fabric, Item
+from iris.wire.engine import EnginePort
+
+
+class EdgeShell:
+    """One edge, its engine and its fabric, on one event loop."""
+
+    def __init__(self, edge: Edge, engine: EnginePort, fabric: Fabric, clock: Callable[[], Now]) -> None:
+        self.edge = edge
+        self._engine = engine
+        self._fabric = fabric
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0
+        self._logins_max = edge.limits.logins_per_turn_max
+
+    def start(self) -> None:
+        """Begin to take frames."""
+        self._loop.add_reader(self._engine.fileno(), self._readable)
+        self._tick()
+
+    def stop(self) -> None:
+        """Take no more frames."""
+        self._loop.remove_reader(self._engine.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def receive(self, batch: Sequence[Item]) -> None:
+        """Items from shards."""
+        self.edge.now = self._clock()
+        self.edge.on_items(batch)
+        self._flush()
+
+    def renewed(self, number: int) -> None:
+        """The shard node has renewed the lease."""
+        self.edge.now = self._clock()
+        self.edge.on_renewed(number)
+        self._flush()
+
+    def go_away(self) -> None:
+        """Tell every client that this node is about to stop."""
+        self.edge.go_away()
+        self._flush()
+
+    def close_all(self) -> None:
+        """Close every connection."""
+        self.edge.close_all()
+        self._flush()
+
+    def _readable(self) -> None:
+        frames = self._engine.drain(self._logins_max)
+        self.edge.now = self._clock()
+        self.edge.on_frames(frames)
+        self._flush()
+
+    def _tick(self) -> None:
+        edge = self.edge
+        edge.now = self._clock()
+        edge.run_timeouts(edge.now.mono)
+        self._timer = None
+        self._flush()
+
+    def _flush(self) -> None:
+        edge = self.edge
+        if edge.to_engine:
+            frames, edge.to_engine = edge.to_engine, []
+            self._engine.send(frames)
+        if edge.to_units:
+            units, edge.to_units = edge.to_units, []
+            self._fabric.to_units(units)
+        if edge.renewals:
+            renewals, edge.renewals = edge.renewals, []
+            for number in renewals:
+                self._fabric.renew(edge.settings.number, number)
+        when = edge.next_timeout()
+        if when is not None and (self._timer is None or when < self._timer_at):
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_at = when
+            self._timer = self._loop.call_later(max(0, when - edge.now.mono) / 1000, self._tick)

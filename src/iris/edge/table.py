@@ -1,0 +1,178 @@
+"""What a session does with a frame: one row for every (state, kind of frame).
+
+The engine has already refused what is not a frame, comes before Hello or is a second Hello.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from iris.core.catalogue import ErrorCode
+from iris.core.commands import AckIn, ReadIn, Reauth, SendIn, TypingIn
+from iris.core.frames import (
+    ACK,
+    CLOSED,
+    HELLO,
+    READ,
+    REFRESH,
+    REJECTED,
+    RETRY_AFTER,
+    RETRY_NEVER,
+    SEND,
+    SET_TYPING,
+    WATCH,
+    Rejected,
+    Send,
+)
+from iris.core.ids import CONVERSATION_BYTES, USER_BYTES, peer_of, user_unit
+from iris.edge.session import Session, State
+
+if TYPE_CHECKING:
+    from iris.edge.edge import Edge
+
+Frame = tuple[Any, ...]
+PAUSE_MS = 1_000  # what a refusal asks the client to wait
+
+
+def _send(edge: Edge, session: Session, frame: Frame) -> None:
+    conversation: bytes = frame[2]
+    user = session.user
+    low, high = conversation[:USER_BYTES], conversation[USER_BYTES:]
+    peer = high if low == user else low
+    if len(conversation) != CONVERSATION_BYTES or low > high or (low != user and high != user):
+        _reject(edge, frame, ErrorCode.BAD_CONVERSATION, RETRY_NEVER, 0)
+    elif peer == user:
+        _reject(edge, frame, ErrorCode.SELF, RETRY_NEVER, 0)
+    elif not edge.lease.stands(edge.now.mono):
+        _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
+    elif session.sends is not None and not session.sends.take(edge.now.mono):
+        _reject(edge, frame, ErrorCode.RATE_LIMITED, RETRY_AFTER, PAUSE_MS)
+    else:
+        command = SendIn(peer, edge.settings.number, user, session.device, session.copies, Send._make(frame))
+        edge.to_units.append((b"u" + peer, command))
+
+
+def _send_paused(edge: Edge, session: Session, frame: Frame) -> None:
+    _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
+
+
+def _ack(edge: Edge, session: Session, frame: Frame) -> None:
+    session.ack_seq, session.ack_rev = frame[2], frame[3]
+    edge.to_units.append(
+        (session.unit, AckIn(session.user, edge.settings.number, session.conn, session.device, frame[2], frame[3]))
+    )
+
+
+def _remember_ack(edge: Edge, session: Session, frame: Frame) -> None:
+    session.ack_seq, session.ack_rev = max(session.ack_seq, frame[2]), max(session.ack_rev, frame[3])
+
+
+def _read(edge: Edge, session: Session, frame: Frame) -> None:
+    if _allowed(edge, session, READ):
+        command = ReadIn(session.user, edge.settings.number, session.conn, session.device, frame[2], frame[3])
+        edge.to_units.append((session.unit, command))
+
+
+def _typing(edge: Edge, session: Session, frame: Frame) -> None:
+    peer = peer_of(frame[2], session.user)
+    if peer is None or peer == session.user:
+        edge.problem(session, SET_TYPING, ErrorCode.BAD_CONVERSATION)
+    elif _allowed(edge, session, SET_TYPING):
+        edge.to_units.append((user_unit(peer), TypingIn(peer, session.user, frame[2], frame[3])))
+
+
+def _watch(edge: Edge, session: Session, frame: Frame) -> None:
+    if not _allowed(edge, session, WATCH):
+        return
+    wanted = tuple(dict.fromkeys(frame[2]))
+    if len(wanted) > edge.limits.watches_max:
+        edge.problem(session, WATCH, ErrorCode.TOO_MANY_WATCHES)
+        return
+    for target in set(session.watches).difference(wanted):
+        edge.watch(session, target, False)
+    before = set(session.watches)
+    for target in wanted:
+        if target not in before:
+            edge.watch(session, target, True)
+    session.watches = wanted
+
+
+def _watch_later(edge: Edge, session: Session, frame: Frame) -> None:
+    wanted = tuple(dict.fromkeys(frame[2]))
+    if len(wanted) > edge.limits.watches_max:
+        edge.problem(session, WATCH, ErrorCode.TOO_MANY_WATCHES)
+    else:
+        session.watches = wanted  # sent when the session is attached
+
+
+def _refresh(edge: Edge, session: Session, frame: Frame) -> None:
+    if not _allowed(edge, session, REFRESH):
+        return
+    auth = edge.check(frame[2])
+    if isinstance(auth, ErrorCode):
+        edge.problem(session, REFRESH, auth)
+    elif auth.user != session.user or auth.device != session.device:
+        edge.problem(session, REFRESH, ErrorCode.TOKEN_INVALID)
+    else:
+        session.auth = auth
+        edge.to_units.append((session.unit, Reauth(session.user, edge.settings.number, session.conn, auth)))
+
+
+def _busy(edge: Edge, session: Session, frame: Frame) -> None:
+    edge.problem(session, frame[0], ErrorCode.OVERLOADED, PAUSE_MS)
+
+
+def _ignore(edge: Edge, session: Session, frame: Frame) -> None:
+    """A frame that was under way when the close frame was sent."""
+
+
+def _closed(edge: Edge, session: Session, frame: Frame) -> None:
+    edge.gone(session)
+
+
+def _allowed(edge: Edge, session: Session, frame: int) -> bool:
+    if not edge.lease.stands(edge.now.mono):
+        edge.problem(session, frame, ErrorCode.OVERLOADED, PAUSE_MS)
+        return False
+    if session.signals is not None and not session.signals.take(edge.now.mono):
+        edge.problem(session, frame, ErrorCode.RATE_LIMITED, PAUSE_MS)
+        return False
+    return True
+
+
+def _reject(edge: Edge, frame: Frame, code: int, retry: int, after_ms: int) -> None:
+    edge.counters["iris_refused_total", code] += 1
+    send = Send._make(frame)
+    edge.to_engine.append(
+        Rejected(
+            REJECTED, send.conn, send.conversation, send.stream, send.client_seq, send.message_id, code, retry, 0, 0,
+            after_ms,
+        )
+    )  # fmt: skip
+
+
+TABLE: dict[tuple[State, int], Callable[[Edge, Session, Frame], None]] = {
+    (State.ATTACHING, SEND): _send_paused,
+    (State.ATTACHING, ACK): _remember_ack,
+    (State.ATTACHING, READ): _busy,
+    (State.ATTACHING, SET_TYPING): _busy,
+    (State.ATTACHING, WATCH): _watch_later,
+    (State.ATTACHING, REFRESH): _busy,
+    (State.ATTACHING, CLOSED): _closed,
+    (State.READY, SEND): _send,
+    (State.READY, ACK): _ack,
+    (State.READY, READ): _read,
+    (State.READY, SET_TYPING): _typing,
+    (State.READY, WATCH): _watch,
+    (State.READY, REFRESH): _refresh,
+    (State.READY, CLOSED): _closed,
+    (State.CLOSING, SEND): _ignore,
+    (State.CLOSING, ACK): _ignore,
+    (State.CLOSING, READ): _ignore,
+    (State.CLOSING, SET_TYPING): _ignore,
+    (State.CLOSING, WATCH): _ignore,
+    (State.CLOSING, REFRESH): _ignore,
+    (State.CLOSING, CLOSED): _closed,
+}
+CLIENT_KINDS = (HELLO, SEND, ACK, READ, SET_TYPING, WATCH, REFRESH, CLOSED)

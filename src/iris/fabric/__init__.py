@@ -1,0 +1,1 @@
+"""How nodes reach each other: the port, and the in-process adapter."""

@@ -1,0 +1,1 @@
+"""The shell around the shards: turns, commits, loads, leases."""

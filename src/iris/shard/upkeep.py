@@ -1,0 +1,88 @@
+"""What a shard node does all day in the background: wake users that need it, move the horizon, audit the books.
+
+Every user of the store is woken in turn (SWEEP_USERS a second), which expires messages and unlinks devices that
+were not seen; users with outbox rows are woken at the start. The audit goes round the loaded users: due must equal
+acked + pending + expired + cut + unlinked, to the last (row, device) pair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from iris.core import mailbox
+from iris.core.commands import Wake
+from iris.core.expiry import next_horizon
+from iris.core.ids import user_unit
+from iris.core.rows import NodeRow
+from iris.core.user import User
+from iris.shard.node import ShardNode
+from iris.store.port import Store
+
+SWEEP_USERS = 100
+AUDIT_USERS = 1_000
+HORIZON_WRITE_MS = 60_000
+HORIZON = "horizon"
+
+
+class Horizon:
+    """Messages from before it may expire; stored, so that no clock can move it faster than twice the uptime."""
+
+    def __init__(self, stored: int | None, wall: int, message_days: int, pace: int) -> None:
+        self._pace = pace
+        self._days = message_days
+        self.value = wall - message_days * mailbox.DAY_MS if stored is None else stored
+        self._moved_at: int | None = None
+
+    def move(self, mono: int, wall: int) -> int:
+        """The horizon at this time."""
+        elapsed = 0 if self._moved_at is None else mono - self._moved_at
+        if elapsed or self._moved_at is None:
+            self._moved_at = mono
+            self.value = next_horizon(self.value, elapsed, wall, self._days, self._pace)
+        return self.value
+
+
+class Audit:
+    """The conservation audit: sums of the last whole round over the loaded users."""
+
+    def __init__(self) -> None:
+        self.rows: Counter[str] = Counter()
+        self.difference = 0
+        self._round: Counter[str] = Counter()
+        self._waiting: list[User] = []
+
+    def step(self, users: Callable[[], list[User]]) -> None:
+        """Look at the next users."""
+        for user in self._waiting[:AUDIT_USERS]:
+            counters = user.counters
+            self._round["due"] += user.due
+            self._round["acked"] += counters.acked + sum(device.acked for device in user.devices.values())
+            self._round["pending"] += mailbox.pending(user)
+            self._round["expired"] += counters.expired
+            self._round["cut"] += counters.cut
+            self._round["unlinked"] += counters.unlinked
+            self._round["difference"] += abs(mailbox.imbalance(user))
+        del self._waiting[:AUDIT_USERS]
+        if not self._waiting:
+            self.difference = self._round.pop("difference", 0)
+            self.rows, self._round = self._round, Counter()
+            self._waiting = users()
+
+
+async def run(node: ShardNode, store: Store, horizon: Horizon, audit: Audit) -> None:
+    """Runs until cancelled."""
+    async for user in store.users_with_outbox():
+        node.receive([(user_unit(user), Wake(user))])
+    after, written = b"", 0
+    while True:
+        users = await store.users(after, SWEEP_USERS)
+        node.receive([(user_unit(user), Wake(user)) for user in users])
+        after = users[-1] if users else b""
+        audit.step(lambda: [user for shard in node.shards for user in shard.users.values()])
+        mono = node.turn.now.mono
+        if mono - written >= HORIZON_WRITE_MS or not written:
+            written = mono or 1
+            node.turn.write(NodeRow(HORIZON, horizon.value))
+        await asyncio.sleep(1.0)
