@@ -1,0 +1,5 @@
+"""`python -m iris` is `iris`."""
+
+from iris.cli import main
+
+main()

@@ -1,0 +1,93 @@
+"""`iris user add`, `iris login`, `iris devices`."""
+
+from __future__ import annotations
+
+import dataclasses
+import getpass
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from iris.cli.errors import CliError, run_async
+
+
+def add_user(
+    server: str, handle: str, password: str | None, *, name: str | None, invite: str | None, ca: Path | None
+) -> int:
+    """Register and say who it is."""
+    secret = password or ask_new_password(handle)
+
+    async def work() -> int:
+        from iris_sdk import register
+
+        account = await register(server, handle, secret, name=name, invite=invite, ca_file=_text(ca))
+        print(f"@{account.handle} is registered, user {account.user}")
+        return 0
+
+    return run_async(work())
+
+
+def log_in(
+    server: str, handle: str, password: str | None, profile: Path, *, device_name: str | None, ca: Path | None
+) -> int:
+    """Make the folder a device of the user."""
+    secret = password or ask_password(handle)
+
+    async def work() -> int:
+        from iris_sdk import login, profile_info
+
+        account = await login(str(profile), server, handle, secret, device_name=device_name, ca_file=_text(ca))
+        info = profile_info(str(profile))
+        print(f"@{account.handle} is logged in, device {info.device if info else '?'}, profile {profile}")
+        return 0
+
+    return run_async(work())
+
+
+def devices(profile: Path, as_json: bool, unlink: int | None) -> int:
+    """List or unlink."""
+
+    async def work() -> int:
+        from iris_sdk import Client
+
+        async with Client(str(profile), hold=False) as me:
+            if unlink is not None:
+                await me.api.unlink(unlink)
+                print(json.dumps({"unlinked": unlink}) if as_json else f"device {unlink} is logged out")
+                return 0
+            for device in await me.api.devices():
+                if as_json:
+                    print(json.dumps(dataclasses.asdict(device), ensure_ascii=False))
+                    continue
+                seen = "online" if device.online else f"seen {_day(device.seen_at)}"
+                mark = "  (this one)" if device.current else ""
+                print(f"{device.device:4}  {device.name:24}  linked {_day(device.linked_at)}  {seen}{mark}")
+        return 0
+
+    return run_async(work())
+
+
+def ask_password(handle: str) -> str:
+    """Ask on the terminal. Raises CliError when there is none."""
+    if not sys.stdin.isatty():
+        raise CliError(
+            f"the password of @{handle.removeprefix('@')} is needed", "give --password PW or set IRIS_PASSWORD"
+        )
+    return getpass.getpass(f"password of @{handle.removeprefix('@')}: ")
+
+
+def ask_new_password(handle: str) -> str:
+    """Ask twice on the terminal. Raises CliError when there is none or the two differ."""
+    first = ask_password(handle)
+    if getpass.getpass("again: ") != first:
+        raise CliError("the two passwords differ", "try again")
+    return first
+
+
+def _day(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000).astimezone().strftime("%Y-%m-%d %H:%M") if at else "never"
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)

@@ -1,0 +1,373 @@
+"""The tree of commands: names, options and help. What a command does is in its own module, imported when it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iris.cli.errors import CliError, show
+
+app = typer.Typer(
+    name="iris",
+    help="Iris, the messaging server: what is accepted is never lost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+user_app = typer.Typer(help="Make accounts.", no_args_is_help=True)
+store_app = typer.Typer(help="Check, back up and restore a server's store.", no_args_is_help=True)
+config_app = typer.Typer(help="Look at the settings.", no_args_is_help=True)
+keys_app = typer.Typer(help="The keys that sign tokens.", no_args_is_help=True)
+invite_app = typer.Typer(help="Invites, for servers with registration = invite.", no_args_is_help=True)
+
+SERVING, TALKING, OPERATING = "Run a server", "Talk", "Look after a server"
+
+# --- options that several commands share ---
+Data = Annotated[Path, typer.Option("--data", envvar="IRIS_DATA", metavar="DIR", help="Data folder of the server.")]
+Server = Annotated[
+    str, typer.Option("--server", envvar="IRIS_SERVER", metavar="URL", help="http://HOST:PORT, https:// or ws(s)://.")
+]
+Profile = Annotated[
+    Path, typer.Option("--profile", envvar="IRIS_PROFILE", metavar="DIR", help="Folder of this device.")
+]
+Password = Annotated[
+    str | None, typer.Option("--password", envvar="IRIS_PASSWORD", metavar="PW", help="Asked for when not given.")
+]
+Ca = Annotated[
+    Path | None,
+    typer.Option("--ca", envvar="IRIS_CA", metavar="FILE", help="PEM file of a private certificate authority."),
+]
+Invite = Annotated[str | None, typer.Option("--invite", metavar="CODE", help="Where registration needs an invite.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+Config = Annotated[
+    Path | None, typer.Option("--config", metavar="FILE", help="Settings file; ./iris.toml when there is one.")
+]
+DataFlag = Annotated[
+    Path | None, typer.Option("--data", metavar="DIR", help="Data folder; made when missing.  [iris-data]")
+]
+ListenFlag = Annotated[
+    list[str] | None,
+    typer.Option("--listen", metavar="HOST:PORT", help="May be repeated; port 0 chooses.  [127.0.0.1:8460]"),
+]
+SetFlag = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, such as limits.contacts_max=100; may be repeated."),
+]
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.", is_eager=True)] = False,
+) -> None:
+    if version:
+        from iris import __version__
+
+        print(f"iris {__version__}")
+        raise typer.Exit
+
+
+@app.command(rich_help_panel=SERVING)
+def serve(
+    config: Config = None,
+    data: DataFlag = None,
+    listen: ListenFlag = None,
+    admin: Annotated[
+        str | None,
+        typer.Option(
+            "--admin", metavar="HOST:PORT", help="Loopback port of /metrics, /healthz, /readyz.  [one is chosen]"
+        ),
+    ] = None,
+    tls_certificate: Annotated[
+        Path | None, typer.Option("--tls-certificate", "--tls-cert", metavar="FILE", help="PEM; needed off loopback.")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="PEM private key.")] = None,
+    tls12: Annotated[bool | None, typer.Option("--tls12", help="Accept TLS 1.2 besides 1.3.")] = None,
+    engine_threads: Annotated[
+        int | None, typer.Option("--engine-threads", metavar="N", help="Threads that serve sockets.")
+    ] = None,
+    num_shards: Annotated[
+        int | None, typer.Option("--num-shards", metavar="N", help="Fixed when the store is created.")
+    ] = None,
+    registration: Annotated[
+        str | None, typer.Option("--registration", metavar="open|invite|closed", help="Who may register.  [open]")
+    ] = None,
+    home_region: Annotated[
+        int | None, typer.Option("--home-region", metavar="N", help="First two bytes of new user ids.")
+    ] = None,
+    token_lifetime_s: Annotated[
+        int | None, typer.Option("--token-lifetime-s", metavar="S", help="Life of an access token, at most 86400.")
+    ] = None,
+    password_profile: Annotated[
+        str | None, typer.Option("--password-profile", metavar="full|cheap", help="argon2id cost; cheap is for tests.")
+    ] = None,
+    proxy_from: Annotated[
+        list[str] | None,
+        typer.Option("--proxy-from", metavar="NETWORK", help="Load balancer that sends PROXY v2; may be repeated."),
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", metavar="FORMAT", help="auto, text or json.")
+    ] = None,
+    set_: SetFlag = None,
+) -> None:
+    """Serve. Prints `iris: ready on ws://HOST:PORT` once it does; SIGTERM or Ctrl-C ends it cleanly."""
+    from iris.cli.serve import serve as run_server
+
+    flags = {name: value for name, value in locals().items() if name not in ("config", "set_", "run_server")}
+    raise typer.Exit(run_server(config, flags, set_ or []))
+
+
+@app.command(rich_help_panel=SERVING)
+def up(
+    config: Config = None,
+    data: DataFlag = None,
+    listen: ListenFlag = None,
+    sample: Annotated[Path, typer.Option("--sample", metavar="FILE", help="What the sample users say.")] = Path(
+        "examples/hello.txt"
+    ),
+    set_: SetFlag = None,
+) -> None:
+    """Serve on this machine, let two sample users talk, and show how to join them."""
+    from iris.cli.up import up as run_up
+
+    raise typer.Exit(run_up(config, {"data": data, "listen": listen}, set_ or [], sample))
+
+
+@user_app.command("add")
+def user_add(
+    handle: Annotated[str, typer.Argument(metavar="HANDLE", help="3 to 32 of a-z, 0-9, dot and underscore.")],
+    server: Server,
+    password: Password = None,
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Shown to others; the handle when not given.")
+    ] = None,
+    invite: Invite = None,
+    ca: Ca = None,
+) -> None:
+    """Register an account."""
+    from iris.cli.accounts import add_user
+
+    raise typer.Exit(add_user(server, handle, password, name=name, invite=invite, ca=ca))
+
+
+@app.command(rich_help_panel=TALKING)
+def login(
+    handle: Annotated[str, typer.Argument(metavar="HANDLE")],
+    server: Server,
+    profile: Profile,
+    password: Password = None,
+    device_name: Annotated[
+        str | None, typer.Option("--device-name", metavar="NAME", help="Shown in the list of devices.")
+    ] = None,
+    ca: Ca = None,
+) -> None:
+    """Log in: make a folder one of the user's devices."""
+    from iris.cli.accounts import log_in
+
+    raise typer.Exit(log_in(server, handle, password, profile, device_name=device_name, ca=ca))
+
+
+@app.command(rich_help_panel=TALKING)
+def send(
+    profile: Profile,
+    to: Annotated[str, typer.Option("--to", metavar="HANDLE", help="Who it is for.")],
+    text: Annotated[str | None, typer.Argument(metavar="TEXT")] = None,
+    stdin: Annotated[bool, typer.Option("--stdin", help="One message for each line of standard input.")] = False,
+    wait: Annotated[
+        str, typer.Option("--wait", metavar="accepted|delivered|read", help="What to wait for.")
+    ] = "accepted",
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="S", min=0, help="Seconds to wait for each answer.")
+    ] = 30.0,
+) -> None:
+    """Send messages; prints a JSON line for each, in order.
+
+    Exit 0: all accepted (or what --wait asks). 75: some are still queued or have not come that far; they stay in the
+    outbox and go out with whatever uses the profile next. 1: some were rejected.
+    """
+    from iris.cli.send import send as run_send
+
+    if (text is None) is not stdin:
+        raise typer.BadParameter("give TEXT, or --stdin for one message a line")
+    if wait not in ("accepted", "delivered", "read"):
+        raise typer.BadParameter("--wait is accepted, delivered or read")
+    raise typer.Exit(run_send(profile, to, text, wait, timeout))
+
+
+@app.command(rich_help_panel=TALKING)
+def tail(
+    profile: Profile,
+    json: Json = False,
+    count: Annotated[int | None, typer.Option("--count", metavar="N", min=1, help="End after N messages.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", metavar="S", min=0, help="End after S seconds.")] = None,
+    after: Annotated[
+        int | None, typer.Option("--after", metavar="N", min=0, help="Print again what follows local number N.")
+    ] = None,
+    read: Annotated[bool, typer.Option("--read", help="Mark as read what is printed.")] = False,
+) -> None:
+    """Print what happens: messages, receipts, presence, typing, copies from other devices.
+
+    Starts after what an earlier tail has printed. Exit 1 when --timeout comes before --count messages.
+    """
+    from iris.cli.tail import tail as run_tail
+
+    raise typer.Exit(run_tail(profile, json, count, timeout, after, read))
+
+
+@app.command(rich_help_panel=TALKING)
+def chat(
+    profile: Annotated[
+        Path | None,
+        typer.Option(
+            "--profile", envvar="IRIS_PROFILE", metavar="DIR", help="Folder of this device.  [iris-data/profiles/NAME]"
+        ),
+    ] = None,
+    server: Annotated[
+        str | None, typer.Option("--server", envvar="IRIS_SERVER", metavar="URL", help="Needed the first time.")
+    ] = None,
+    as_: Annotated[
+        str | None, typer.Option("--as", metavar="NAME", help="Who you are; registers or logs in when needed.")
+    ] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="HANDLE", help="Whom to talk to; /to changes it.")] = None,
+    password: Password = None,
+    invite: Invite = None,
+    ca: Ca = None,
+) -> None:
+    """Chat, a line at a time. /help shows what can be typed."""
+    from iris.cli.chat import chat as run_chat
+
+    raise typer.Exit(run_chat(profile, server, as_, to, password, invite, ca))
+
+
+@app.command(rich_help_panel=TALKING)
+def devices(
+    profile: Profile,
+    json: Json = False,
+    unlink: Annotated[int | None, typer.Option("--unlink", metavar="NUMBER", help="Log this device out.")] = None,
+) -> None:
+    """List your devices, or log one out."""
+    from iris.cli.accounts import devices as run_devices
+
+    raise typer.Exit(run_devices(profile, json, unlink))
+
+
+@store_app.command("check")
+def store_check(data: Data = Path("iris-data"), json: Json = False) -> None:
+    """Read the whole store and say whether it is sound. The server must be stopped."""
+    from iris.cli.operate import store_check as run
+
+    raise typer.Exit(run(data, json))
+
+
+@store_app.command("backup")
+def store_backup(
+    target: Annotated[Path, typer.Argument(metavar="FOLDER", help="Must not exist yet.")],
+    data: Data = Path("iris-data"),
+    json: Json = False,
+) -> None:
+    """Copy the store into a new folder, whether the server runs or not."""
+    from iris.cli.operate import store_backup as run
+
+    raise typer.Exit(run(data, target, json))
+
+
+@store_app.command("restore")
+def store_restore(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="A backup.")],
+    data: Data = Path("iris-data"),
+    json: Json = False,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Take what can be read of a damaged source.")
+    ] = False,
+) -> None:
+    """Make the data folder's store from a backup. The folder must not have a store yet."""
+    from iris.cli.operate import store_restore as run
+
+    raise typer.Exit(run(data, source, json, accept_loss))
+
+
+@config_app.command("show")
+def config_show(
+    config: Config = None, data: DataFlag = None, listen: ListenFlag = None, set_: SetFlag = None, json: Json = False
+) -> None:
+    """Print every setting with its value and where it comes from."""
+    from iris.cli.operate import config_show as run
+
+    raise typer.Exit(run(config, {"data": data, "listen": listen}, set_ or [], json))
+
+
+@keys_app.command("rotate")
+def keys_rotate(data: Data = Path("iris-data"), json: Json = False) -> None:
+    """Sign new tokens with a new key. Nobody is logged out. The server must be running."""
+    from iris.cli.operate import keys_rotate as run
+
+    raise typer.Exit(run(data, json))
+
+
+@invite_app.command("create")
+def invite_create(
+    data: Data = Path("iris-data"),
+    uses: Annotated[
+        int, typer.Option("--uses", metavar="N", min=1, max=100_000, help="How many may register with it.")
+    ] = 1,
+    json: Json = False,
+) -> None:
+    """Make an invite and print its code. The server must be running."""
+    from iris.cli.operate import invite_create as run
+
+    raise typer.Exit(run(data, uses, json))
+
+
+@app.command(rich_help_panel=OPERATING)
+def trace(
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE_ID")], data: Data = Path("iris-data"), json: Json = False
+) -> None:
+    """Show where a message was and when. The server must be running."""
+    from iris.cli.operate import trace as run
+
+    raise typer.Exit(run(data, message_id, json))
+
+
+@app.command(
+    rich_help_panel=OPERATING,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def bench(context: typer.Context) -> None:
+    """Measure a server: iris bench pairs | idle | login [--json]."""
+    try:
+        from iris.bench.cli import main
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("iris.bench"):
+            raise
+        raise CliError("this build has no benchmarks", "install Iris from a source checkout") from None
+    raise typer.Exit(main(list(context.args)))
+
+
+app.add_typer(user_app, name="user", rich_help_panel=TALKING)
+app.add_typer(store_app, name="store", rich_help_panel=OPERATING)
+app.add_typer(config_app, name="config", rich_help_panel=OPERATING)
+app.add_typer(keys_app, name="keys", rich_help_panel=OPERATING)
+app.add_typer(invite_app, name="invite", rich_help_panel=OPERATING)
+
+
+def run(args: list[str], **extra: Any) -> int:
+    """Run one command line; returns its exit code: 0 done, 1 failed, 2 wrong usage, 75 queued, 130 interrupted."""
+    try:
+        app(args, **extra)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except CliError as error:
+        show(error)
+        return 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the last flush would complain
+        return 1
+    return 0

@@ -1,0 +1,121 @@
+"""`iris up`, what `make run` starts: a server on this machine, two sample users who talk over it, and how to join.
+
+The server runs in this process, as `iris serve` would; the sample users run beside it in a thread and use the SDK over
+the real port. Users and messages stay in the data folder, so the next start finds them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iris.cli.errors import CliError, explain
+from iris.cli.sample import Step, parse
+from iris.cli.serve import run as run_server
+from iris.cli.settings import checked
+
+SAMPLES = "samples"
+PROFILES = "profiles"
+JOINERS = ("carol", "dave")
+STOP_S = 5.0  # for the sample users to end at Ctrl-C
+
+
+def up(config: Path | None, flags: Mapping[str, Any], sets: list[str], sample: Path) -> int:
+    """Serve until Ctrl-C; returns the exit code. Raises CliError when the server cannot start."""
+    settings = checked(config, flags, sets).settings
+    if not settings.is_loopback:
+        raise CliError("`iris up` is for trying Iris on this machine", "listen on 127.0.0.1, or use `iris serve`")
+    if not any(name == "log_level" for name in checked(config, flags, sets).origins):
+        settings = settings.model_copy(update={"log_level": "warning"})  # the conversation is what is to be read here
+    show = _Show(settings.data, _steps(sample), sample)
+    try:
+        code = run_server(settings, show.start)
+    finally:
+        show.stop()
+    print("iris: stopped; everything is kept in " + str(settings.data), flush=True)
+    return code
+
+
+def _steps(sample: Path) -> list[Step]:
+    try:
+        return parse(sample.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise CliError(f"{sample}: {error}", "mend it, or give another one with --sample FILE") from None
+
+
+class _Show:
+    """What happens beside the server: the conversation, then the lines to paste."""
+
+    def __init__(self, data: Path, steps: list[Step], sample: Path) -> None:
+        self._data = data
+        self._steps = steps
+        self._sample = sample
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = threading.Event()
+
+    def start(self, url: str, admin: str) -> None:
+        """Called by the server once it serves."""
+        print(f"iris: ready on {url}   (data in {self._data}, metrics on {admin}/metrics)", flush=True)
+        self._thread = threading.Thread(target=self._run, args=(url,), name="sample users", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the conversation where it is."""
+        self._stopping.set()
+        if self._loop is not None and self._task is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._task.cancel)
+        if self._thread is not None:
+            self._thread.join(STOP_S)
+
+    def _run(self, url: str) -> None:
+        server = url.replace("ws", "http", 1)
+        try:
+            asyncio.run(self._talk(server))
+        except asyncio.CancelledError:
+            return
+        except Exception as error:
+            if self._stopping.is_set():
+                return
+            told = error if isinstance(error, CliError) else explain(error)
+            print(f"iris: the sample users could not talk: {told.what if isinstance(told, CliError) else repr(error)}")
+        if not self._stopping.is_set():
+            _invite(server, self._data)
+
+    async def _talk(self, server: str) -> None:
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._stopping.is_set():
+            return
+        if not self._steps:
+            print(f"iris: there is no {self._sample}, so nobody talks")
+            return
+        from iris.cli.actors import play
+
+        await play(self._steps, server, self._data / SAMPLES, print)
+
+
+def _invite(server: str, data: Path) -> None:
+    command = shlex.quote(_command())
+    print("\nJoin in. Paste each line into a terminal of its own, in this folder:")
+    for name, other in (JOINERS, JOINERS[::-1]):
+        profile = shlex.quote(str(data / PROFILES / name))
+        print(f"  {command} chat --server {server} --as {name} --to {other} --profile {profile}")
+    print("Ctrl-C stops the server; what is written meanwhile goes out when it is back.\n", flush=True)
+
+
+def _command() -> str:
+    """How this program was called, from the current folder."""
+    called = Path(sys.argv[0])
+    with contextlib.suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
