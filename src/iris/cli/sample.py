@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 STEPS_MAX = 500
 _SAID = re.compile(r"(?P<who>[A-Za-z][\w.]{2,31}):\s*(?P<text>\S.*)\Z")
 _MOVE = re.compile(r"\((?P<who>[A-Za-z][\w.]{2,31}) (?P<move>leaves|returns)\)\Z")
 
 
-class Say(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Say:
     """`who` writes `text` to the other."""
 
     who: str
     text: str
 
 
-class Leave(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Leave:
     """`who` goes offline."""
 
     who: str
 
 
-class Return(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Return:
     """`who` comes back."""
 
     who: str
