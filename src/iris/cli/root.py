@@ -229,6 +229,7 @@ def tail(
 
 @app.command(rich_help_panel=TALKING)
 def chat(
+    peer: Annotated[str | None, typer.Argument(metavar="[@HANDLE]", help="Whom to talk to; /to changes it.")] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -241,7 +242,7 @@ def chat(
     as_: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who you are; registers or logs in when needed.")
     ] = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="HANDLE", help="Whom to talk to; /to changes it.")] = None,
+    to: Annotated[str | None, typer.Option("--to", metavar="HANDLE", help="The same as [@HANDLE].")] = None,
     password: Password = None,
     invite: Invite = None,
     ca: Ca = None,
@@ -249,7 +250,7 @@ def chat(
     """Chat, a line at a time. /help shows what can be typed."""
     from iris.cli.chat import chat as run_chat
 
-    raise typer.Exit(run_chat(profile, server, as_, to, password, invite, ca))
+    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca))
 
 
 @app.command(rich_help_panel=TALKING)

@@ -34,16 +34,17 @@ def run(settings: Settings, on_ready: Callable[[str, str], None]) -> int:
         check_free(address)
     if shortfall := raise_file_limit(settings).shortfall:
         logs.logger().info("file_limit_low", detail=shortfall)
+    from iris.app import serve as serve_node
+    from iris.http.keys import KeyFileError
+
     try:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        from iris import app
-
-        return app.serve(settings, on_ready=on_ready)
+        return serve_node(settings, on_ready=on_ready)
     except ConfigError as error:
         raise cli_error(error) from None
     except StoreLocked as error:
         raise CliError(str(error), "stop the other server, or give another folder with --data DIR") from None
-    except StoreError as error:
+    except (StoreError, KeyFileError) as error:
         raise CliError(str(error)) from None
     except OSError as error:
         raise CliError(f"cannot start: {error}", _os_fix(error)) from None

@@ -28,10 +28,11 @@ STOP_S = 5.0  # for the sample users to end at Ctrl-C
 
 def up(config: Path | None, flags: Mapping[str, Any], sets: list[str], sample: Path) -> int:
     """Serve until Ctrl-C; returns the exit code. Raises CliError when the server cannot start."""
-    settings = checked(config, flags, sets).settings
+    loaded = checked(config, flags, sets)
+    settings = loaded.settings
     if not settings.is_loopback:
         raise CliError("`iris up` is for trying Iris on this machine", "listen on 127.0.0.1, or use `iris serve`")
-    if not any(name == "log_level" for name in checked(config, flags, sets).origins):
+    if "log_level" not in loaded.origins:
         settings = settings.model_copy(update={"log_level": "warning"})  # the conversation is what is to be read here
     show = _Show(settings.data, _steps(sample), sample)
     try:
@@ -108,8 +109,9 @@ def _invite(server: str, data: Path) -> None:
     command = shlex.quote(_command())
     print("\nJoin in. Paste each line into a terminal of its own, in this folder:")
     for name, other in (JOINERS, JOINERS[::-1]):
-        profile = shlex.quote(str(data / PROFILES / name))
-        print(f"  {command} chat --server {server} --as {name} --to {other} --profile {profile}")
+        # `iris chat` looks there by itself when the data folder is the default one.
+        where = "" if str(data) == "iris-data" else f" --profile {shlex.quote(str(data / PROFILES / name))}"
+        print(f"  {command} chat --server {server} --as {name}{where} @{other}")
     print("Ctrl-C stops the server; what is written meanwhile goes out when it is back.\n", flush=True)
 
 
