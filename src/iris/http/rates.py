@@ -1,4 +1,6 @@
-"""Rate counters per handle, address and user: a sliding minute, in a table of bounded size.
+"""Rate counters per handle, address and user, in a table of bounded size.
+
+A minute's allowance may be used at once; it comes back evenly over a minute.
 
 Each row is one number (GCRA): the time at which all that was spent will be forgiven. When the table is full the row
 touched longest ago goes, so a counter may be forgotten but the table never grows. Nothing here reads a clock:
@@ -8,6 +10,7 @@ touched longest ago goes, so a counter may be forgotten but the table never grow
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections import OrderedDict
 from enum import Enum
 
@@ -47,7 +50,7 @@ class RateTable:
         next_until = used_until + _MINUTE_MS / per_minute
         wait = next_until - (now_ms + _MINUTE_MS)
         if wait > 0.5:  # ms; sixty thousandths do not add up exactly
-            return int(wait) + 1
+            return math.ceil(wait - 0.5)
         self._put((rate, key), next_until)
         return 0
 
