@@ -1,0 +1,26 @@
+//! The engine: sockets, TLS, HTTP upgrade, WebSocket and the codec of frames.
+//!
+//! It knows bytes, frames and limits; it knows nothing of users, messages or policies. Python takes decoded frames in batches
+//! (`Engine::drain`) and gives frames to send in batches (`Engine::send`). Only python.rs knows Python.
+
+pub mod catalogue;
+pub mod codec;
+mod conn;
+mod dialog;
+pub mod engine;
+pub mod handover;
+pub mod http;
+pub mod limits;
+mod listener;
+mod pipe;
+pub mod proxy;
+mod slab;
+pub mod stats;
+mod sys;
+mod timers;
+pub mod tls;
+mod worker;
+pub mod ws;
+
+#[cfg(feature = "python")]
+mod python;

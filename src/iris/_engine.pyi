@@ -1,0 +1,38 @@
+"""The engine's Python face (engine/src/python.rs). Frames are the flat tuples of iris.core.frames."""
+
+from typing import Any, final
+
+__all__ = ["Engine", "EngineError", "source_digest"]
+
+class EngineError(Exception):
+    """The engine cannot do what was asked: its options or the order of calls are wrong."""
+
+@final
+class Engine:
+    """Sockets, TLS, WebSocket and the codec of frames."""
+
+    def __new__(
+        cls,
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        certificate: bytes | None,
+        key: bytes | None,
+        tls12: bool,
+        api_path: str | None,
+        proxy_from: list[str],
+        limits: dict[str, int],
+    ) -> Engine: ...
+    def start(self) -> None: ...
+    @property
+    def port(self) -> int: ...
+    def fileno(self) -> int: ...
+    def drain(self, logins_max: int) -> list[tuple[Any, ...]]: ...
+    def send(self, frames: list[Any]) -> None: ...
+    def reload_certificate(self, certificate: bytes, key: bytes) -> None: ...
+    def stop_accepting(self) -> None: ...
+    def stop(self) -> None: ...
+    def stats(self) -> dict[str, Any]: ...
+
+def source_digest() -> str: ...
