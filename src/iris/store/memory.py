@@ -51,7 +51,8 @@ class MemoryStore:
         epoch: int = 1,
     ) -> None:
         """`durable` and `epoch` are what a former store left; `crash`, `reopen` and `restore` pass them."""
-        self._num_shards, self._seed, self._auto = num_shards, seed, auto
+        self._num_shards, self._seed = num_shards, seed
+        self.auto = auto  # may be changed at any time; what is outstanding waits for `sync` all the same
         self._durable = durable if durable is not None else MemoryRows()
         self._now = self._durable.copy()
         self._epoch = epoch
@@ -89,7 +90,7 @@ class MemoryStore:
         self._now.apply(pending)
         self._pending, self._done = pending, done
         self._rows += len(pending)
-        if self._auto:
+        if self.auto:
             asyncio.get_running_loop().call_soon(self._sync_if_pending)
 
     def _sync_if_pending(self) -> None:
@@ -142,7 +143,7 @@ class MemoryStore:
         self._closed, self._done, self._pending = True, None, ()
         if epoch > EPOCH_MAX:
             raise StoreError(f"all {EPOCH_MAX} epochs are used up")
-        store = MemoryStore(self._num_shards, self._seed, auto=self._auto, durable=rows, epoch=epoch)
+        store = MemoryStore(self._num_shards, self._seed, auto=self.auto, durable=rows, epoch=epoch)
         store._backups = self._backups
         return store
 

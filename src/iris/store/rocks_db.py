@@ -18,6 +18,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rocksdict import (
@@ -109,7 +110,8 @@ def close_db(db: Rdict, error: BaseException | None = None) -> None:
     """
     if isinstance(error, StoreFailed):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(db))
-    else:
+        return
+    with suppress(Exception):  # what was reported is in the synced log; damage elsewhere is told by the next open
         db.close()
 
 
