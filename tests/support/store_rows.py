@@ -42,7 +42,7 @@ def account(user: bytes, handle: str = "ada", next_device: int = 3) -> rows.Acco
 
 SAMPLES: list[Row] = [
     message(ADA, 5, b"\x00payload\xff"),
-    message(ADA, 6, b"", kind=rows.ROW_REFUSED),
+    message(ADA, 6, b"", kind=rows.ROW_REFUSED)._replace(pos=5, size=45),
     mark(ADA, BOB, 2, 37, 1203),
     account(ADA),
     rows.DeviceRow(ADA, 1, "phone ☎", 1_700_000_000_000, b"r" * 32, b"", 1_700_000_000_001),

@@ -217,14 +217,14 @@ def _check_users(db: Rdict, report: Report, heads: dict[bytes, int]) -> None:
 
 def _check_strangers(db: Rdict, report: Report) -> None:
     """Keys that no part of the layout covers."""
-    first = after(META)
-    for prefix in sorted(_PARTS.values()):
+    tables = sorted(_PARTS.values())
+    starts = [after(META), *map(after, tables)]
+    for first, end in zip(starts, [*tables, b"\xff" * 64], strict=True):
         try:
-            for key, _ in islice(scan(db, first, prefix), 1):
+            for key, _ in islice(scan(db, first, end), 1):
                 report.add(f"key {key[:40].hex()} belongs to no table")
         except Exception as error:
             report.add(f"between the tables, a block is unreadable: {error}")
-        first = after(prefix)
 
 
 def _place(row: MessageRow) -> str:
