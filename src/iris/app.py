@@ -215,18 +215,18 @@ class Node:
             await asyncio.sleep(self.settings.limits.go_away_ms / 1000)
             for shell in self.edges:
                 shell.close_all()
+        if hasattr(self, "_api"):
+            await self._api.stop(self.settings.limits.go_away_ms)  # before the engines: they carry its answers
         for engine in self.engines:
             await loop.run_in_executor(None, engine.stop)
         for shell in self.edges:
-            shell.stop()
+            shell.stop()  # takes the last Closed too: every session ends, and is seen last now
         for task in getattr(self, "_tasks", []):
             task.remove_done_callback(self._background_ended)
             task.cancel()
         for name in ("_admin", "_admin_socket"):
             if hasattr(self, name):
                 await getattr(self, name).stop()
-        if hasattr(self, "_api"):
-            await self._api.stop(self.settings.limits.go_away_ms)
         if hasattr(self, "node"):
             await self.node.settle()
         if hasattr(self, "passwords"):
@@ -322,11 +322,11 @@ class Node:
         self._http_refused[name] += 1
 
     def _engine_stats(self) -> Mapping[str, float]:
-        total: Counter[str] = Counter()
+        total: dict[str, float] = {}
         for engine in self.engines:
             for name, value in engine.stats().items():
                 if isinstance(value, int | float):
-                    total[name] += value  # type: ignore[assignment]
+                    total[name] = total.get(name, 0) + value
         return total
 
     def _node_stats(self) -> NodeStats:

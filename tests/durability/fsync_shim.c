@@ -1,12 +1,12 @@
 /* A disk that is slow or fails, for tests: preload this, and fdatasync and fsync of chosen files are
  * delayed, counted, and made to fail once with EIO.
  *
- *   IRIS_FSYNC_DIR       files below this folder are meant (required, or nothing is done)
- *   IRIS_FSYNC_SUFFIX    and only those whose name ends so (default .log: the write-ahead log)
- *   IRIS_FSYNC_DELAY_MS  waits before the sync
- *   IRIS_FSYNC_FAIL_AT   the n-th sync fails with EIO and does not sync; 0 or unset: none
- *   IRIS_FSYNC_CONTROL   when this file appears, the next sync fails with EIO, once (the file is removed)
- *   IRIS_FSYNC_COUNT     a line "call errno path" is appended to this file for every sync meant
+ *   FSYNC_SHIM_DIR       files below this folder are meant (required, or nothing is done)
+ *   FSYNC_SHIM_SUFFIX    and only those whose name ends so (default .log: the write-ahead log)
+ *   FSYNC_SHIM_DELAY_MS  waits before the sync
+ *   FSYNC_SHIM_FAIL_AT   the n-th sync fails with EIO and does not sync; 0 or unset: none
+ *   FSYNC_SHIM_CONTROL   when this file appears, the next sync fails with EIO, once (the file is removed)
+ *   FSYNC_SHIM_COUNT     a line "call errno path" is appended to this file for every sync meant
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -26,7 +26,7 @@ static atomic_long calls;
 
 static int is_meant(int fd, char *path)
 {
-    const char *dir = getenv("IRIS_FSYNC_DIR"), *suffix = getenv("IRIS_FSYNC_SUFFIX");
+    const char *dir = getenv("FSYNC_SHIM_DIR"), *suffix = getenv("FSYNC_SHIM_SUFFIX");
     char link[64];
     ssize_t n;
     size_t len;
@@ -46,7 +46,7 @@ static int is_meant(int fd, char *path)
 
 static int must_fail(long call)
 {
-    const char *at = getenv("IRIS_FSYNC_FAIL_AT"), *control = getenv("IRIS_FSYNC_CONTROL");
+    const char *at = getenv("FSYNC_SHIM_FAIL_AT"), *control = getenv("FSYNC_SHIM_CONTROL");
 
     if (at != NULL && atol(at) == call)
         return 1;
@@ -55,7 +55,7 @@ static int must_fail(long call)
 
 static void note(const char *name, int error, const char *path)
 {
-    const char *file = getenv("IRIS_FSYNC_COUNT");
+    const char *file = getenv("FSYNC_SHIM_COUNT");
     char line[PATH_MAX + 64];
     int fd, n;
 
@@ -73,7 +73,7 @@ static void note(const char *name, int error, const char *path)
 static int sync_or_not(const char *name, int fd)
 {
     sync_call real = (sync_call)dlsym(RTLD_NEXT, name);
-    const char *delay = getenv("IRIS_FSYNC_DELAY_MS");
+    const char *delay = getenv("FSYNC_SHIM_DELAY_MS");
     char path[PATH_MAX];
     int result, error;
 

@@ -25,12 +25,12 @@ class FsyncShim:
         preload = f"{self.library}:{os.environ['LD_PRELOAD']}" if os.environ.get("LD_PRELOAD") else str(self.library)
         return {
             "LD_PRELOAD": preload,
-            "IRIS_FSYNC_DIR": f"{self.folder.resolve()}/",
-            "IRIS_FSYNC_SUFFIX": suffix,
-            "IRIS_FSYNC_DELAY_MS": str(delay_ms),
-            "IRIS_FSYNC_FAIL_AT": str(fail_at),
-            "IRIS_FSYNC_CONTROL": str(self.control),
-            "IRIS_FSYNC_COUNT": str(self.counts),
+            "FSYNC_SHIM_DIR": f"{self.folder.resolve()}/",
+            "FSYNC_SHIM_SUFFIX": suffix,
+            "FSYNC_SHIM_DELAY_MS": str(delay_ms),
+            "FSYNC_SHIM_FAIL_AT": str(fail_at),
+            "FSYNC_SHIM_CONTROL": str(self.control),
+            "FSYNC_SHIM_COUNT": str(self.counts),
         }
 
     def fail_next(self) -> None:

@@ -30,10 +30,12 @@ class EdgeShell:
         self._tick()
 
     def stop(self) -> None:
-        """Take no more frames."""
+        """Take what the engine still has, then no more."""
         self._loop.remove_reader(self._engine.fileno())
+        self._readable()
         if self._timer is not None:
             self._timer.cancel()
+        self._timer_at = 0  # nothing is armed any more
 
     def receive(self, batch: Sequence[Item]) -> None:
         """Items from shards."""

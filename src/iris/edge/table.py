@@ -91,10 +91,8 @@ def _watch(edge: Edge, session: Session, frame: Frame) -> None:
         return
     for target in set(session.watches).difference(wanted):
         edge.watch(session, target, False)
-    before = set(session.watches)
-    for target in wanted:
-        if target not in before:
-            edge.watch(session, target, True)
+    for target in wanted:  # those watched before too: a client that repeats Watch is told again
+        edge.watch(session, target, True)
     session.watches = wanted
 
 
