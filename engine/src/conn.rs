@@ -124,7 +124,7 @@ pub struct Conn {
     heard: u64, // when the peer was last heard
     was_pinged: bool,
     needs_proxy: bool,
-    is_told: bool,    // its end has been counted and handed over
+    pub(crate) owes_end: bool, // upgraded, and its end has not been counted and handed over yet
     shut_later: bool, // shut this side's direction when all is sent
     peer_ended: bool, // nothing more will come
 }
@@ -156,7 +156,7 @@ impl Conn {
                 .proxy_from
                 .iter()
                 .any(|network| network.contains(address)),
-            is_told: false,
+            owes_end: false,
             shut_later: false,
             peer_ended: false,
         }
@@ -574,10 +574,9 @@ impl Conn {
 
     /// Counts the end of an upgraded connection and hands it over, once.
     pub fn tell(&mut self, code: u16, turn: &mut Turn) {
-        if self.is_told || matches!(self.phase, Phase::Piped) || self.phase.is_opening() {
+        if !mem::replace(&mut self.owes_end, false) {
             return;
         }
-        self.is_told = true;
         turn.counters().closed(code);
         if self.has_logged_in {
             turn.events.push(Event::Closed {

@@ -70,6 +70,7 @@ impl Conn {
         self.transmit(http::switching(accept).as_bytes(), turn)?;
         turn.counters().upgrades.up();
         self.phase = Phase::Hello;
+        self.owes_end = true;
         self.since = turn.now;
         Ok(())
     }
