@@ -1,0 +1,618 @@
+"""ClientCore: everything a client decides, without I/O, clock or chance.
+
+Inputs are method calls with `now` (ms of any clock that never goes back) and, where a delay is chosen, `jitter` (0 <=
+jitter < 1, by chance). Outputs are effects, polled with `poll()` until it gives None after every input;
+`next_timeout()` says when `tick()` is due at the latest. The profile's rows come in as `Saved` and `queued()`; what
+changes goes out in Commit.
+
+It must not know: sockets, SQLite, payloads, handles, tokens' contents. It keeps: an Ack only for what is committed
+here; a message is in its conversation's order, once, however often connections, answers or processes are lost
+(core/sending.py).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from iris_sdk._pb import frames_pb2 as pb
+from iris_sdk.catalogue import CLOSES, ERRORS, CloseCode, ErrorCode, Limits
+from iris_sdk.core import effects as fx
+from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, TABLE, Input, State
+from iris_sdk.core.receiving import Inbox
+from iris_sdk.core.sending import Answer, Entry, Outbound
+from iris_sdk.core.signals import ReadRequests, TypingTable
+
+SCAN_MS = 1000  # how often unanswered messages are looked at for a repeat
+QUIET_MS = 1000  # so long without a row after Welcome, and catching up is over even below `head`
+RETRY_MS = 1000  # where the server names no time
+EXPIRE_SCAN_MS = 3_600_000
+DAY_MS = 86_400_000
+SEND_SHARE = 0.9  # of sends_per_second_max: the rest is for clocks that differ
+BACKOFF_DOUBLINGS_MAX = 20
+LOST_WITHOUT_CODE = 1006
+
+
+@dataclass(frozen=True, slots=True)
+class SavedConversation:
+    """What the profile holds about a conversation."""
+
+    conversation: bytes
+    stream: int = 1
+    base: int = 1  # the number of the first row of its outbox
+    last_at: int = 0
+    read_wanted: int = 0  # above the confirmed read position: ask the server
+    read: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the profile holds when a core starts."""
+
+    user: bytes
+    device: int
+    seq: int = 0
+    rev: int = 0
+    conversations: tuple[SavedConversation, ...] = ()
+
+
+@dataclass(slots=True)
+class _InFlight:
+    """A commit on its way to the disk."""
+
+    number: int
+    seq: int
+    rev: int
+    answers: list[tuple[Outbound, Entry]] = field(default_factory=list)
+    streams: list[tuple[Outbound, int]] = field(default_factory=list)
+
+
+class ClientCore:
+    """One device. See the module's text for how to drive it."""
+
+    def __init__(self, saved: Saved, *, limits: Limits | None = None, client: str = "") -> None:
+        self.state = State.OFFLINE
+        self.closed_reason = ""
+        self.limits = limits or Limits()
+        self.payload_bytes_max = self.limits.payload_bytes_max
+        self._user, self._device, self._client = saved.user, saved.device, client
+        self._window = self.limits.send_window
+        self._repeat_ms = self.limits.send_repeat_ms
+        self._watches_max = self.limits.watches_max
+        self._effects: deque[fx.Effect] = deque()
+        self._writes: list[fx.Write] = []
+        self._answers: list[tuple[Outbound, Entry]] = []
+        self._streams: list[tuple[Outbound, int]] = []
+        self._in_flight: _InFlight | None = None
+        self._saved_cursor = (saved.seq, saved.rev)
+        self._commits = 0
+        self._inbox = Inbox(saved.seq, saved.rev)
+        self._outbounds: dict[bytes, Outbound] = {}
+        self._ready: dict[bytes, None] = {}  # conversations to look at for sending, in turn
+        self._unanswered: dict[bytes, None] = {}
+        self._reads = ReadRequests()
+        self._typing = TypingTable(self.limits.typing_ms)
+        self._watched: tuple[bytes, ...] = ()
+        self._token = ""
+        self._token_fresh = False  # the next one must be new
+        self._asking_token = False
+        self._refresh_at: int | None = None
+        self._attempts = 0
+        self._retry_at: int | None = None
+        self._go_away_ms: int | None = None
+        self._welcome_at = 0
+        self._server_ahead_ms = 0  # server clock minus ours
+        self._head = self._head_rev = 0
+        self._quiet_at = 0
+        self._expire_at: int | None = None
+        self._scan_at = 0
+        self._hello_due = False
+        self._allowance = self._allowance_max = float(self.limits.sends_per_second_max)
+        self._allowance_at = 0
+        self._pace_at: int | None = None  # the allowance, or a pause that the server asked for, is over
+        self._watch_at: int | None = None
+        for saved_one in saved.conversations:
+            self._outbounds[saved_one.conversation] = Outbound(
+                saved_one.conversation,
+                self._window,
+                stream=saved_one.stream,
+                base=saved_one.base,
+                last_at=saved_one.last_at,
+            )
+            if saved_one.read_wanted > saved_one.read:
+                self._reads.want(saved_one.conversation, saved_one.read_wanted)
+
+    # --- inputs from the application ---
+
+    def start(self) -> None:
+        """Connect, and stay connected."""
+        if self.state in (State.OFFLINE, State.WAITING):
+            self._retry_at = None
+            self._attempts = 0
+            self._ask_token(Input.START)
+
+    def stop(self) -> None:
+        """Close the connection and stay offline. Commits still have to be confirmed."""
+        if self.state in CONNECTED:
+            self._effects.append(fx.CloseConnection(CloseCode.NORMAL))
+        self._session_over()
+        self._retry_at = None
+        self._enter(Input.STOP)
+
+    def queued(self, messages: Iterable[tuple[bytes, bytes, bool]], now: int) -> None:
+        """(conversation, message_id, answered) of new rows of the outbox, in its order; they are durable.
+
+        Every row comes once, at the start those that are there.
+        """
+        for conversation, message_id, answered in messages:
+            self._outbound(conversation).add(message_id, answered)
+            self._ready[conversation] = None
+        self._pump(now)
+
+    def want_read(self, conversation: bytes, seq: int, now: int) -> None:
+        """Tell the server that the user has read up to `seq`, again until it shows; the wish is durable."""
+        if self._reads.want(conversation, seq):
+            self._pump_reads(now)
+
+    def set_typing(self, conversation: bytes, active: bool) -> None:
+        """Ephemeral: dropped when there is no session."""
+        if self.state in IN_SESSION:
+            self._frame(pb.ClientFrame(typing=pb.SetTyping(conversation=conversation, active=active)))
+
+    def watch(self, users: Iterable[bytes]) -> None:
+        """The users whose presence is on screen; replaces the earlier set and is kept over reconnects.
+
+        Raises ValueError above the server's `watches_max`.
+        """
+        watched = tuple(dict.fromkeys(users))
+        if len(watched) > self._watches_max:
+            raise ValueError(f"more than {self._watches_max} watched users")
+        self._watched = watched
+        if self.state in IN_SESSION:
+            self._frame(pb.ClientFrame(watch=pb.Watch(users=watched)))
+
+    # --- inputs from the shell ---
+
+    def token(self, token: str) -> None:
+        """The access token that NeedToken asked for."""
+        self._asking_token = False
+        self._token, self._token_fresh = token, False
+        if self.state is State.AUTHORISING:
+            self._enter(Input.TOKEN)
+            self._effects.append(fx.Connect())
+        elif self.state in IN_SESSION:
+            self._enter(Input.TOKEN)
+            self._frame(pb.ClientFrame(refresh=pb.Refresh(token=token)))
+
+    def token_unavailable(self, now: int, jitter: float) -> None:
+        """No token just now (the API cannot be reached or is busy)."""
+        self._asking_token = False
+        if self.state is State.AUTHORISING:
+            self._wait(now, jitter, "")
+        elif self.state in IN_SESSION:
+            self._refresh_at = now + RETRY_MS + int(jitter * self.limits.reconnect_max_ms)
+
+    def logged_out(self) -> None:
+        """The API gives this device no token any more."""
+        self._asking_token = False
+        if self.state in IN_SESSION:
+            self._effects.append(fx.CloseConnection(CloseCode.NORMAL))
+            self._session_over()
+        if (self.state, Input.LOGGED_OUT) in TABLE:
+            self._enter(Input.LOGGED_OUT, CloseCode.TOKEN_REVOKED.name)
+
+    def opened(self) -> None:
+        """The WebSocket is open."""
+        if self.state is not State.CONNECTING:
+            return
+        self._enter(Input.OPENED)
+        self._hello_due = True
+        self._maybe_hello()
+
+    def lost(self, code: int | None, now: int, jitter: float) -> None:
+        """The connection could not be opened, or is gone; `code` is its close code, None when there was none."""
+        if self.state not in CONNECTED:
+            return
+        reconnect, reason = _reconnect(code)
+        steady = reconnect == "yes" or now - self._welcome_at >= self.limits.reconnect_max_ms
+        if self.state in IN_SESSION and steady:
+            self._attempts = 0
+        self._session_over()
+        if reconnect == "no":
+            self._enter(Input.LOST_FOR_GOOD, reason)
+            return
+        if reconnect == "after_refresh":
+            self._token_fresh = True
+        self._wait(now, jitter, reason)
+
+    def committed(self, number: int, now: int) -> None:
+        """The Commit of this number is on the disk."""
+        flight = self._in_flight
+        assert flight is not None, "committed without a Commit"
+        assert flight.number == number, "commits are confirmed in order"
+        self._in_flight = None
+        self._inbox.committed(flight.seq, flight.rev)
+        for outbound, entry in flight.answers:
+            entry.answer = Answer.DURABLE
+            self._ready[outbound.conversation] = None
+        for outbound, _ in flight.answers:
+            outbound.durable()
+        for outbound, stream in flight.streams:
+            outbound.stream_durable(stream)
+            self._ready[outbound.conversation] = None
+        self._maybe_hello()
+        self._ack(now)
+        self._caught_up(now)
+        self._pump(now)
+
+    def receive(self, frame: pb.ServerFrame, now: int) -> None:
+        """A frame from the server. Unknown frames are ignored."""
+        if self.state is State.GREETING:
+            if frame.WhichOneof("body") == "welcome" and not self._hello_due:
+                self._welcome(frame.welcome, now)
+            return
+        if self.state in IN_SESSION:
+            handler = _HANDLERS.get(frame.WhichOneof("body") or "")
+            if handler is not None:
+                handler(self, frame, now)
+
+    def tick(self, now: int, jitter: float) -> None:
+        """Time has passed."""
+        if self._retry_at is not None and now >= self._retry_at and self.state is State.WAITING:
+            self._retry_at = None
+            self._ask_token(Input.RETRY_DUE)
+        for conversation, sender in self._typing.expired(now):
+            self._effects.append(fx.TypingSeen(conversation, sender, False))
+        if self.state not in IN_SESSION:
+            return
+        if self._refresh_at is not None and now >= self._refresh_at and not self._asking_token:
+            self._refresh_at = None
+            self._asking_token = True
+            self._effects.append(fx.NeedToken(True))
+        if self._expire_at is not None and now >= self._expire_at:
+            self._expire_at = now + EXPIRE_SCAN_MS
+            server_now = now + self._server_ahead_ms
+            self._writes.append(fx.Expire(server_now - self.limits.message_days * DAY_MS))
+        if self._watch_at is not None and now >= self._watch_at:
+            self._watch_at = None
+            self._frame(pb.ClientFrame(watch=pb.Watch(users=self._watched)))
+        self._ack(now)
+        self._caught_up(now)
+        if now >= self._scan_at:
+            self._scan_at = now + SCAN_MS
+            self._ready.update(self._unanswered)
+        self._pump(now)
+        self._pump_reads(now)
+
+    # --- outputs ---
+
+    def poll(self) -> fx.Effect | None:
+        """The next effect; None when there is none.
+
+        A Commit comes last, so that it holds all that has been received.
+        """
+        if self._effects:
+            return self._effects.popleft()
+        if self._in_flight is not None:
+            return None
+        cursor = (self._inbox.seq.taken, self._inbox.rev.taken)
+        if cursor != self._saved_cursor:
+            self._saved_cursor = cursor
+            self._writes.append(fx.SaveCursor(*cursor))
+        if not self._writes:
+            return None
+        self._commits += 1
+        self._in_flight = _InFlight(self._commits, *cursor, self._answers, self._streams)
+        writes, self._writes, self._answers, self._streams = tuple(self._writes), [], [], []
+        return fx.Commit(self._commits, writes)
+
+    @property
+    def backlog(self) -> int:
+        """Writes that wait for the next Commit; a shell stops reading when it is long."""
+        return len(self._writes)
+
+    @property
+    def unanswered(self) -> int:
+        """Conversations with messages that are not answered."""
+        return sum(not outbound.idle for outbound in self._outbounds.values())
+
+    def next_timeout(self) -> int | None:
+        """When `tick` is due, ms; None: not before another input."""
+        times = [self._retry_at, self._typing.next_timeout()]
+        if self.state in IN_SESSION:
+            times += [self._refresh_at, self._expire_at, self._pace_at, self._watch_at, self._inbox.timeout()]
+            times.append(self._reads.next_timeout(self._repeat_ms))
+            if self._unanswered:
+                times.append(self._scan_at)
+            if self.state is State.CATCHING_UP:
+                times.append(self._quiet_at)
+        return min((time for time in times if time is not None), default=None)
+
+    # --- connection ---
+
+    def _enter(self, what: Input, reason: str = "") -> None:
+        state = TABLE[self.state, what]
+        if state is not self.state:
+            self.state = state
+            if state is State.CLOSED:
+                self.closed_reason = reason
+            self._effects.append(fx.StateEntered(state, reason))
+
+    def _ask_token(self, what: Input) -> None:
+        self._enter(what)
+        if not self._asking_token:
+            self._asking_token = True
+            self._effects.append(fx.NeedToken(self._token_fresh))
+
+    def _wait(self, now: int, jitter: float, reason: str) -> None:
+        doublings = min(self._attempts, BACKOFF_DOUBLINGS_MAX)
+        ceiling = min(self.limits.reconnect_max_ms, self.limits.reconnect_first_ms << doublings)
+        if self._go_away_ms is not None:
+            ceiling, self._go_away_ms = self._go_away_ms, None
+        self._attempts += 1
+        self._retry_at = now + int(ceiling * jitter)
+        self._enter(Input.LOST, reason)
+
+    def _maybe_hello(self) -> None:
+        """Hello names what is durable; an Ack above it would be unknown to the new session.
+
+        So it waits for the commit.
+        """
+        if self.state is not State.GREETING or not self._hello_due or self._in_flight or not self._inbox.settled:
+            return
+        self._hello_due = False
+        seq, rev = self._inbox.hello()
+        cursor = pb.Cursor(seq=seq, rev=rev)
+        self._frame(pb.ClientFrame(hello=pb.Hello(token=self._token, cursor=cursor, client=self._client)))
+
+    def _welcome(self, welcome: pb.Welcome, now: int) -> None:
+        if welcome.user != self._user or welcome.device != self._device:
+            self._effects.append(fx.CloseConnection(CloseCode.NORMAL))
+            self._session_over()
+            self._enter(Input.LOST_FOR_GOOD, CloseCode.TOKEN_INVALID.name)
+            return
+        self._enter(Input.WELCOME)
+        told = welcome.limits
+        self.payload_bytes_max = told.payload_bytes_max or self.limits.payload_bytes_max
+        self._repeat_ms = told.send_repeat_ms or self.limits.send_repeat_ms
+        self._watches_max = told.watches_max or self.limits.watches_max
+        if told.send_window:
+            self._window = min(told.send_window, self.limits.send_window)
+        self._welcome_at = now
+        self._server_ahead_ms = welcome.time - now
+        self._head, self._head_rev = welcome.head, welcome.head_rev
+        self._quiet_at = now + QUIET_MS
+        self._token_ends(welcome.token_expires_at, now)
+        if welcome.reset:
+            self._inbox.jump(welcome.head, welcome.head_rev)
+        elif welcome.oldest:
+            self._inbox.jump(max(welcome.oldest - 1, self._inbox.seq.taken), self._inbox.rev.taken)
+            self._writes.append(fx.SaveGap(welcome.time))
+        if self._watched:
+            self._frame(pb.ClientFrame(watch=pb.Watch(users=self._watched[: self._watches_max])))
+        for outbound in self._outbounds.values():
+            if not outbound.idle:
+                outbound.reconnected(self._window)
+                self._ready[outbound.conversation] = None
+        self._reads.reconnected()
+        self._caught_up(now)
+        self._pump(now)
+        self._pump_reads(now)
+
+    def _token_ends(self, expires_at: int, now: int) -> None:
+        """Refresh when three quarters of the token's time are over."""
+        left_ms = expires_at - self._server_ahead_ms - now
+        self._refresh_at = now + max(RETRY_MS, left_ms * 3 // 4) if expires_at else None
+
+    def _session_over(self) -> None:
+        self._hello_due = False
+        self._refresh_at = self._expire_at = self._pace_at = self._watch_at = None
+        self._ready.clear()
+        for conversation, sender in self._typing.clear():
+            self._effects.append(fx.TypingSeen(conversation, sender, False))
+
+    def _caught_up(self, now: int) -> None:
+        if self.state is not State.CATCHING_UP or not self._inbox.settled:
+            return
+        complete = self._inbox.seq.taken >= self._head and self._inbox.rev.taken >= self._head_rev
+        if complete or now >= self._quiet_at:
+            self._enter(Input.CAUGHT_UP)
+            if complete:
+                self._expire_at = now
+
+    def _frame(self, frame: pb.ClientFrame) -> None:
+        self._effects.append(fx.SendFrame(frame))
+
+    # --- receiving ---
+
+    def _ack(self, now: int) -> None:
+        if self.state in IN_SESSION:
+            position = self._inbox.ack(now)
+            if position is not None:
+                self._frame(pb.ClientFrame(ack=pb.Ack(seq=position[0], rev=position[1])))
+
+    def _took(self, taken: bool, now: int) -> bool:
+        self._quiet_at = now + QUIET_MS
+        if taken:
+            self._inbox.bridged()
+        else:
+            self._inbox.dropped()
+            self._ack(now)
+        return taken
+
+    def _on_deliver(self, frame: pb.ServerFrame, now: int) -> None:
+        row = frame.deliver
+        if not self._took(self._inbox.seq.take(row.prev, row.seq), now):
+            return
+        if row.kind not in (pb.KIND_MESSAGE, pb.KIND_OWN_COPY):
+            return  # of a later version: nothing that this one could show
+        outbound = self._outbound(row.conversation)
+        outbound.last_at = max(outbound.last_at, row.at)
+        own = row.kind == pb.KIND_OWN_COPY
+        if not own and self._typing.stopped(row.conversation, row.sender):
+            self._effects.append(fx.TypingSeen(row.conversation, row.sender, False))
+        saved = fx.SaveMessage(
+            own, row.conversation, row.sender, row.device, row.message_id, row.seq, row.peer_seq, row.at, row.payload,
+            int(row.content_type), int(row.alg),
+        )  # fmt: skip
+        self._writes.append(saved)
+
+    def _on_receipt(self, frame: pb.ServerFrame, now: int) -> None:
+        receipt = frame.receipt
+        if self._took(self._inbox.rev.take(receipt.prev_rev, receipt.rev), now):
+            self._writes.append(fx.SaveReceipt(receipt.conversation, receipt.delivered, receipt.read))
+
+    def _on_read_sync(self, frame: pb.ServerFrame, now: int) -> None:
+        sync = frame.read_sync
+        if self._took(self._inbox.rev.take(sync.prev_rev, sync.rev), now):
+            self._writes.append(fx.SaveRead(sync.conversation, sync.seq))
+            self._reads.shown(sync.conversation, sync.seq)
+            self._pump_reads(now)
+
+    def _on_presence(self, frame: pb.ServerFrame, now: int) -> None:
+        seen = frame.presence
+        self._effects.append(fx.PresenceSeen(seen.user, int(seen.status), seen.last_seen))
+
+    def _on_typing(self, frame: pb.ServerFrame, now: int) -> None:
+        typing = frame.typing
+        if self._typing.seen(typing.conversation, typing.sender, typing.active, now):
+            self._effects.append(fx.TypingSeen(typing.conversation, typing.sender, typing.active))
+
+    def _on_go_away(self, frame: pb.ServerFrame, now: int) -> None:
+        self._go_away_ms = frame.go_away.within_ms
+
+    def _on_refreshed(self, frame: pb.ServerFrame, now: int) -> None:
+        self._token_ends(frame.refreshed.token_expires_at, now)
+
+    def _on_problem(self, frame: pb.ServerFrame, now: int) -> None:
+        problem = frame.problem
+        wait_ms = problem.retry_after_ms or RETRY_MS
+        if problem.frame == pb.ClientFrame.READ_FIELD_NUMBER:
+            if problem.retry == pb.RETRY_AFTER:
+                self._reads.pause(now, wait_ms)
+            else:
+                self._writes.extend(fx.DropReadWanted(conversation) for conversation in self._reads.refused())
+        elif problem.frame == pb.ClientFrame.REFRESH_FIELD_NUMBER:
+            self._refresh_at = now + wait_ms
+        elif problem.frame == pb.ClientFrame.WATCH_FIELD_NUMBER and problem.retry == pb.RETRY_AFTER:
+            self._watch_at = now + wait_ms
+
+    # --- sending ---
+
+    def _outbound(self, conversation: bytes) -> Outbound:
+        outbound = self._outbounds.get(conversation)
+        if outbound is None:
+            outbound = self._outbounds[conversation] = Outbound(conversation, self._window)
+        return outbound
+
+    def _pump(self, now: int) -> None:
+        """Open streams and send what is due, no faster than the server's allowance, conversations in turn."""
+        if self.state not in IN_SESSION:
+            return
+        rate = self._allowance_max * SEND_SHARE
+        self._allowance = min(self._allowance_max, self._allowance + (now - self._allowance_at) * rate / 1000)
+        self._allowance_at = now
+        self._pace_at = None
+        kept: list[bytes] = []
+        while self._ready:
+            conversation = next(iter(self._ready))
+            del self._ready[conversation]
+            outbound = self._outbounds[conversation]
+            stream = outbound.new_stream_wanted()
+            if stream is not None:
+                self._writes.append(fx.SaveStream(conversation, stream))
+                self._streams.append((outbound, stream))
+            if now < outbound.paused_until:
+                kept.append(conversation)
+                self._pace_at = min(self._pace_at or outbound.paused_until, outbound.paused_until)
+                continue
+            for number, entry in outbound.due(now, self._repeat_ms, int(self._allowance)):
+                self._allowance -= 1
+                self._effects.append(
+                    fx.SendMessage(
+                        conversation, outbound.stream, number, outbound.answered, entry.message_id, outbound.last_at
+                    )
+                )
+            if outbound.waiting:
+                if not self._unanswered:
+                    self._scan_at = now + SCAN_MS
+                self._unanswered[conversation] = None
+            else:
+                self._unanswered.pop(conversation, None)
+            if self._allowance < 1 and outbound.has_due(now, self._repeat_ms):
+                kept.append(conversation)
+                self._pace_at = now + max(1, int(1000 / rate))
+                break
+        self._ready.update(dict.fromkeys(kept))  # at the end: others had no turn yet
+
+    def _on_accepted(self, frame: pb.ServerFrame, now: int) -> None:
+        answer = frame.accepted
+        outbound = self._outbound(answer.conversation)
+        entry = outbound.find(answer.stream, answer.client_seq, answer.message_id)
+        if entry is not None:
+            outbound.last_at = max(outbound.last_at, answer.at)
+            self._answered(outbound, entry, answer.seq, answer.at, 0)
+
+    def _answered(self, outbound: Outbound, entry: Entry, seq: int, at: int, code: int) -> None:
+        entry.answer = Answer.RECEIVED
+        self._answers.append((outbound, entry))
+        self._writes.append(fx.SaveAnswer(entry.message_id, outbound.conversation, seq, at, code))
+        if not outbound.waiting:
+            self._unanswered.pop(outbound.conversation, None)
+
+    def _on_rejected(self, frame: pb.ServerFrame, now: int) -> None:
+        answer = frame.rejected
+        outbound = self._outbound(answer.conversation)
+        entry = outbound.find(answer.stream, answer.client_seq, answer.message_id)
+        if entry is None:
+            return
+        if answer.retry == pb.RETRY_NEW_STREAM:
+            outbound.stale(answer.current_stream)
+        elif answer.retry == pb.RETRY_GAP:
+            outbound.gap(answer.expected, now)
+        elif answer.retry == pb.RETRY_NEVER:
+            self._answered(outbound, entry, 0, 0, answer.code)
+            if not _spends_number(answer.code):
+                outbound.refused_without_number()
+        else:
+            outbound.pause(now, answer.retry_after_ms or RETRY_MS)
+        self._ready[outbound.conversation] = None
+        self._pump(now)
+
+    def _pump_reads(self, now: int) -> None:
+        if self.state in IN_SESSION:
+            for conversation, seq in self._reads.due(now, self._repeat_ms):
+                self._frame(pb.ClientFrame(read=pb.Read(conversation=conversation, seq=seq)))
+
+
+def _reconnect(code: int | None) -> tuple[str, str]:
+    """What a close code asks for (yes, backoff, after_refresh, no) and its name."""
+    if code is None or code == LOST_WITHOUT_CODE:
+        return "yes", ""
+    try:
+        info = CLOSES[CloseCode(code)]
+    except ValueError:  # of a later version: its range says it
+        return ("no" if 4500 <= code <= 4999 else "backoff"), str(code)
+    return info.reconnect, info.name
+
+
+def _spends_number(code: int) -> bool:
+    try:
+        return ERRORS[ErrorCode(code)].outcome
+    except ValueError:  # of a later version: a new stream is right either way
+        return False
+
+
+_HANDLERS: dict[str, Callable[[ClientCore, pb.ServerFrame, int], None]] = {
+    "accepted": ClientCore._on_accepted,
+    "rejected": ClientCore._on_rejected,
+    "deliver": ClientCore._on_deliver,
+    "receipt": ClientCore._on_receipt,
+    "read_sync": ClientCore._on_read_sync,
+    "presence": ClientCore._on_presence,
+    "typing": ClientCore._on_typing,
+    "go_away": ClientCore._on_go_away,
+    "refreshed": ClientCore._on_refreshed,
+    "problem": ClientCore._on_problem,
+}
