@@ -123,7 +123,9 @@ def call(data: Path, command: str, params: Mapping[str, Any] | None = None, time
         except OSError:
             raise NotRunning(f"no server is running on {data}") from None
         try:
-            connection.sendall(json.dumps({"command": command, "params": dict(params or {})}).encode() + b"\n")
+            # A server that refuses before it has read leaves its answer; then only the sending fails.
+            with contextlib.suppress(BrokenPipeError):
+                connection.sendall(json.dumps({"command": command, "params": dict(params or {})}).encode() + b"\n")
             with connection.makefile("rb") as answers:
                 line = answers.readline()
         except TimeoutError:

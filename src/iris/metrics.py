@@ -114,6 +114,9 @@ class _Pull(Collector):
         values: dict[str, dict[str, float]] = {
             limit.metric: {} for limit in LIMITS.values() if limit.metric.startswith("iris_")
         }
+        # From the start, so that the first refusal is a step from 0 and not a series that appears.
+        values["iris_refused_total"] = {code.name: 0 for code in ErrorCode}
+        values["iris_closed_total"] = {code.name: 0 for code in CloseCode}
         node = self._node_stats()
         for (name, label), value in node.labelled.items():
             row = values.setdefault(name, {})
@@ -125,7 +128,7 @@ class _Pull(Collector):
             row[""] = row.get("", 0) + value
         if ends := values.get(CONSERVATION):
             difference = ends.get("due", 0) - sum(ends.get(state, 0) for state in CONSERVATION_ENDS)
-            values["iris_conservation_difference"] = {"": difference}
+            values.setdefault("iris_conservation_difference", {"": difference})
         for name in sorted(values):
             yield _family(name, values[name])
 

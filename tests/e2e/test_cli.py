@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,7 @@ from tests.support.server import Server, serving
 
 PASSWORD = "correct horse battery"
 DEADLINE_S = 60.0
+NEVER = threading.Event()  # between two looks at a condition
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +268,7 @@ def audited(client: httpx.Client) -> str:
     """The metrics, once the first audit has been made."""
     end = time.monotonic() + DEADLINE_S
     while "\niris_conservation_difference" not in (text := client.get("/metrics").text) and time.monotonic() < end:
-        os.sched_yield()
+        NEVER.wait(0.1)
     return text
 
 
@@ -277,7 +279,7 @@ def wait_for_line(server: Server, pattern: str) -> str:
         for line in list(server.lines):
             if found := re.match(pattern, line):
                 return found[1]
-        os.sched_yield()
+        NEVER.wait(0.05)
     raise AssertionError(server.lines)
 
 

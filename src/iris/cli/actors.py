@@ -92,7 +92,7 @@ async def play(steps: list[Step], server: str, folder: Path, say: Callable[[str]
     say("")
     try:
         for actor in actors.values():
-            await join(actor.profile, server, actor.name, say=lambda text: say(f"  {text}"))
+            await join(actor.profile, server, actor.name, moved=True, say=lambda text: say(f"  {text}"))
         await asyncio.gather(*(actor.come() for actor in actors.values()))
         for step in steps:
             me = actors[step.who]
@@ -101,7 +101,9 @@ async def play(steps: list[Step], server: str, folder: Path, say: Callable[[str]
                 async for line in _play(step, me, other, wide):
                     say(line)
     except TimeoutError:
-        raise CliError(f"nothing happened for {STEP_TIMEOUT_S:.0f} s; is the disk very slow?") from None
+        raise CliError(
+            f"nothing happened for {STEP_TIMEOUT_S:.0f} s", "see the log above; a very slow disk can be the reason"
+        ) from None
     finally:
         for actor in actors.values():
             await actor.go()

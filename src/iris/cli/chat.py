@@ -157,7 +157,9 @@ class Chat:
         self._prompt()
         while data := await keys.get():
             before = self._editor.text
-            for done in self._editor.feed(data):
+            lines = self._editor.feed(data)
+            self._prompt()
+            for done in lines:
                 if isinstance(done, End) or (isinstance(done, Line) and not await self._line(done.text)):
                     return 0
             if self._live and self._peer and self._editor.text not in ("", before) and self._editor.text[0] != "/":
@@ -265,14 +267,15 @@ class Chat:
 
     def _prompt(self) -> None:
         state = str(self._me.state)
-        parts = [] if state in ("live", "held_elsewhere") else [f"[{state.replace('_', ' ')}] "]
+        connected = state in ("live", "held_elsewhere")
+        parts = [] if connected else [f"[{state.replace('_', ' ')}] "]
         if self._peer is not None:
             parts.append(f"@{self._peer_name}")
-            if self._peer in self._typing:
+            if connected and self._peer in self._typing:
                 parts.append(" is typing…")
-            elif self._presence.get(self._peer) in ("online", "offline"):
+            elif connected and self._presence.get(self._peer) in ("online", "offline"):
                 parts.append(f" ({self._presence[self._peer]})")
-        self._screen.input("".join(parts) + " > ", self._editor.text, self._editor.cursor)
+        self._screen.input("".join(parts).strip() + " > ", self._editor.text, self._editor.cursor)
 
     async def _name(self, user: str) -> str:
         return await self._me.handle_of(user) or user

@@ -20,12 +20,14 @@ async def join(
     password: str | None = None,
     invite: str | None = None,
     ca: Path | None = None,
+    moved: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Make sure that `profile` is a device of `handle` on `server`.
 
     A new user without a password gets a random one on a loopback server; it is kept in the profile. Elsewhere it is
-    asked for. `say` is told what was done. Raises CliError, and what the SDK raises.
+    asked for. A profile of another address is refused, or with `moved` logged in anew as another device, without what
+    still waits for the old one. `say` is told what was done. Raises CliError, and what the SDK raises.
     """
     import iris_sdk as sdk
 
@@ -33,7 +35,13 @@ async def join(
     if known is not None:
         if handle is not None and known.handle != handle.removeprefix("@").lower():
             raise CliError(f"{profile} is @{known.handle}, not @{handle}", "give another folder with --profile")
-        return
+        if server is None or _same(known.server, server):
+            return
+        if not moved:
+            raise CliError(
+                f"{profile} is a device on {known.server}, not on {server}",
+                f"give --server {known.server}, or another folder with --profile",
+            )
     if server is None or handle is None:
         raise CliError(f"there is no profile in {profile} yet", "say who you are and where: --as NAME --server URL")
     ca_file = None if ca is None else str(ca)
@@ -52,7 +60,7 @@ async def join(
                 f"@{handle} is taken, and the password is not known here", "give --password PW, or choose another name"
             ) from error
         raise
-    say(f"{'registered' if made else 'logged in'} @{handle}; this device is {profile}")
+    say(f"logged in as {'@' + handle.removeprefix('@')}; this device is {profile}")
 
 
 async def _register(server: str, handle: str, password: str, invite: str | None, ca_file: str | None) -> bool:
@@ -66,6 +74,12 @@ async def _register(server: str, handle: str, password: str, invite: str | None,
             return False
         raise
     return True
+
+
+def _same(one: str, other: str) -> bool:
+    from iris_sdk.address import parse_server
+
+    return parse_server(one)[:3] == parse_server(other)[:3]
 
 
 def _is_local(server: str) -> bool:

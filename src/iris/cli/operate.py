@@ -7,9 +7,12 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iris.cli.errors import CliError
+
+if TYPE_CHECKING:
+    from iris.store import Report
 
 STORE = "store"  # folder of the store inside the data folder
 MESSAGE_ID_HEX = 32
@@ -47,7 +50,7 @@ def store_check(data: Path, as_json: bool) -> int:
     except StoreError as error:
         raise CliError(str(error)) from None
     if as_json:
-        print(json.dumps({**dataclasses.asdict(report), "ok": report.ok}, ensure_ascii=False))
+        print(json.dumps(report_object(report), ensure_ascii=False))
         return 0 if report.ok else 1
     print(f"{report.path}: {'sound' if report.ok else 'DAMAGED'}, {report.bytes} bytes")
     print(f"  schema {report.schema}, {report.num_shards} shards, epoch {report.epoch}, {report.users} users")
@@ -58,6 +61,11 @@ def store_check(data: Path, as_json: bool) -> int:
     if report.problems_total > len(report.problems):
         print(f"  and {report.problems_total - len(report.problems)} more")
     return 0 if report.ok else 1
+
+
+def report_object(report: Report) -> dict[str, Any]:
+    """A report as JSON."""
+    return {**dataclasses.asdict(report), "users": report.users, "ok": report.ok}
 
 
 def store_backup(data: Path, target: Path, as_json: bool) -> int:
@@ -87,7 +95,7 @@ def store_restore(data: Path, source: Path, as_json: bool, accept_loss: bool) ->
     except StoreError as error:
         raise CliError(str(error)) from None
     if as_json:
-        print(json.dumps({**dataclasses.asdict(report), "ok": report.ok}, ensure_ascii=False))
+        print(json.dumps(report_object(report), ensure_ascii=False))
     else:
         print(f"{data / STORE}: restored, {report.users} users, {sum(report.rows.values())} rows, epoch {report.epoch}")
     return 0

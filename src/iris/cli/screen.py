@@ -84,7 +84,7 @@ class Screen:
 
     def colour(self, code: str, text: str) -> str:
         """`text` in a colour, on terminals."""
-        return f"{code}{text}{PLAIN}" if self._live else text
+        return f"{code}{text}{PLAIN}" if self._live and text else text
 
     def _tick(self, state: str) -> str:
         mark = TICKS[state]

@@ -74,7 +74,9 @@ class _Sending:
         loop = asyncio.get_running_loop()
         try:
             sent = await self._me.send_many(self._to, list(texts))
-        except sdk.UnknownUser as error:
+        except sdk.ApiError as error:
+            if error.name not in ("UNKNOWN_USER", "SELF"):
+                raise  # such as RATE_LIMITED: says nothing about the messages
             return [Pending("", 0, error.name)] * len(texts)
         except sdk.Offline as error:
             raise CliError(

@@ -34,7 +34,12 @@ def run(settings: Settings, on_ready: Callable[[str, str], None]) -> int:
         check_free(address)
     if shortfall := raise_file_limit(settings).shortfall:
         logs.logger().info("file_limit_low", detail=shortfall)
-    from iris.app import serve as serve_node
+    try:
+        from iris.app import serve as serve_node
+    except ImportError as error:
+        if "engine" in str(error) and error.name is None:  # built from other sources than these
+            raise CliError(str(error)) from None
+        raise
     from iris.http.keys import KeyFileError
 
     try:

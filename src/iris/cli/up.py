@@ -106,7 +106,7 @@ class _Show:
 
 
 def _invite(server: str, data: Path) -> None:
-    command = shlex.quote(_command())
+    command = _command()
     print("\nJoin in. Paste each line into a terminal of its own, in this folder:")
     for name, other in (JOINERS, JOINERS[::-1]):
         # `iris chat` looks there by itself when the data folder is the default one.
@@ -118,6 +118,8 @@ def _invite(server: str, data: Path) -> None:
 def _command() -> str:
     """How this program was called, from the current folder."""
     called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m iris"
     with contextlib.suppress(ValueError):
-        return str(called.absolute().relative_to(Path.cwd()))
-    return str(called)
+        called = called.absolute().relative_to(Path.cwd())
+    return shlex.quote(str(called))

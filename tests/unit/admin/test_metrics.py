@@ -35,7 +35,7 @@ def read(metrics: Metrics) -> dict[tuple[str, str], float]:
 def test_every_limit_has_its_metric_before_anything_happened() -> None:
     text = Metrics().text().decode()
     for limit in LIMITS.values():
-        if limit.where != "sdk":
+        if limit.where != "sdk":  # counted by the clients themselves
             assert f"# TYPE {limit.metric} " in text, limit.name
 
 
@@ -56,6 +56,18 @@ def test_codes_are_shown_by_name_and_summed() -> None:
     assert got[("iris_closed_total", "TOKEN_EXPIRED")] == 3
     assert got[("iris_messages_total", "accepted")] == 9
     assert got[("iris_connections", "")] == 7
+
+
+def test_every_code_counts_from_zero() -> None:
+    got = read(Metrics())
+    assert {name for metric, name in got if metric == "iris_refused_total"} == {code.name for code in ErrorCode}
+    assert {name for metric, name in got if metric == "iris_closed_total"} == {code.name for code in CloseCode}
+
+
+def test_a_difference_that_was_audited_is_shown_as_it_is() -> None:
+    rows = {("iris_conservation_rows", "due"): 10, ("iris_conservation_rows", "acked"): 10}
+    node = NodeStats({"iris_conservation_difference": 2}, rows)
+    assert read(Metrics(node_stats=lambda: node))[("iris_conservation_difference", "")] == 2
 
 
 def test_engine_and_store_are_pulled_at_every_scrape() -> None:
