@@ -1,108 +1,22 @@
-//! One connection: its socket, its transport and its life from accept to close. What its bytes mean is dialog.rs's matter.
-//!
-//! A connection whose peer broke a rule, or was refused, hears why, then this side's direction is shut and what still comes is
-//! thrown away until the peer closes or close_timeout_ms is over: closing at once would reset the answer away.
+//! One connection: its socket, its transport, its time-outs. What its bytes mean is dialog.rs's matter, its end ending.rs's.
 
 use std::io::{ErrorKind, Read};
 use std::mem;
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::Arc;
 
 use crate::catalogue::close;
-use crate::engine::Shared;
-use crate::handover::Event;
 use crate::http::Refusal;
 use crate::limits::{Bucket, Limits};
 use crate::pipe::{write_some, Pipe, Unsent, PIPE_BYTES};
 use crate::proxy::{self, Front};
-use crate::stats::Counters;
 use crate::sys;
-use crate::tls::{Outgoing, Plain, Tls, Transport};
+use crate::tls::{Plain, Tls, Transport};
+use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
 use crate::ws;
 
-/// The close code for a connection that ended without a close frame (RFC 6455, 7.1.5).
-pub const NO_CLOSE: u16 = 1006;
-
-const INPUT_BYTES: usize = 256 * 1024; // one read of an established connection, with what was left of the one before
 const EARLY_READ_BYTES: usize = 16 * 1024; // one read before Welcome
 const SEND_CHUNK_BYTES: usize = 4 * 16 * 1024; // four full TLS records: what is encrypted before the queue's limit is looked at
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Phase {
-    Opening,   // no byte has been understood: PROXY header, TLS or plaintext
-    Handshake, // of TLS
-    Head,      // of the first HTTP request
-    Hello,     // upgraded, waiting for Hello
-    Attaching, // Hello handed over, waiting for Welcome; not read
-    Ready,
-    Closing,  // close frame sent, waiting for the peer's
-    Draining, // nothing more is said or understood, waiting for the peer to close
-    Piped,    // to the API
-}
-
-impl Phase {
-    /// The place in stats::STATES.
-    pub fn state(self) -> usize {
-        match self {
-            Self::Opening | Self::Handshake | Self::Head => 0,
-            Self::Hello => 1,
-            Self::Attaching => 2,
-            Self::Ready => 3,
-            Self::Closing | Self::Draining => 4,
-            Self::Piped => 5,
-        }
-    }
-
-    pub fn is_opening(self) -> bool {
-        self.state() == 0
-    }
-}
-
-/// The connection has ended, with this close code.
-#[derive(Debug)]
-pub struct Gone(pub u16);
-
-pub type Step = Result<(), Gone>;
-
-/// What all connections of a thread share: buffers, and what the turn has brought.
-pub struct Turn {
-    pub shared: Arc<Shared>,
-    pub thread: usize,
-    pub now: u64, // ms of the thread's clock, which stands still while reading is paused
-    pub events: Vec<Event>,
-    pub logins: Vec<(u64, Event)>,
-    input: Vec<u8>,
-    plain: Vec<u8>,
-    pub frame: Vec<u8>,
-    out: Outgoing,
-}
-
-impl Turn {
-    pub fn new(shared: Arc<Shared>, thread: usize) -> Self {
-        Self {
-            shared,
-            thread,
-            now: 0,
-            events: Vec::new(),
-            logins: Vec::new(),
-            input: vec![0; INPUT_BYTES],
-            plain: Vec::new(),
-            frame: Vec::new(),
-            out: Outgoing::default(),
-        }
-    }
-
-    pub fn counters(&self) -> &Counters {
-        &self.shared.counters[self.thread]
-    }
-
-    /// After a panic in the middle of a turn: buffers that were lent out are made anew.
-    pub fn repair(&mut self) {
-        self.input.resize(INPUT_BYTES, 0);
-        self.out.clear();
-    }
-}
 
 pub struct Conn {
     pub id: u64,
@@ -118,15 +32,15 @@ pub struct Conn {
     pub(crate) has_logged_in: bool, // Hello handed over: Python must hear of the end
     pub(crate) since: u64,          // begin of the phase
     pub(crate) plain: Vec<u8>, // received, but not yet a whole HTTP head or WebSocket frame (or PROXY header)
-    socket: TcpStream,
-    transport: Box<dyn Transport>,
-    unsent: Unsent,
-    heard: u64, // when the peer was last heard
+    pub(crate) socket: TcpStream,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) unsent: Unsent,
+    pub(crate) owes_end: bool, // upgraded, and its end has not been counted and handed over yet
+    pub(crate) shut_later: bool, // shut this side's direction when all is sent
+    pub(crate) peer_ended: bool, // nothing more will come
+    heard: u64,                // when the peer was last heard
     was_pinged: bool,
     needs_proxy: bool,
-    pub(crate) owes_end: bool, // upgraded, and its end has not been counted and handed over yet
-    shut_later: bool, // shut this side's direction when all is sent
-    peer_ended: bool, // nothing more will come
 }
 
 impl Conn {
@@ -462,7 +376,7 @@ impl Conn {
         self.write_out(turn)
     }
 
-    fn write_out(&mut self, turn: &mut Turn) -> Step {
+    pub(crate) fn write_out(&mut self, turn: &mut Turn) -> Step {
         let bytes = turn.out.as_slice();
         let mut count = 0;
         if !bytes.is_empty() && self.unsent.is_empty() {
@@ -499,91 +413,6 @@ impl Conn {
         let step = self.send_queued(&frame, turn);
         turn.frame = frame;
         step
-    }
-
-    fn say_close(&mut self, code: Option<u16>, turn: &mut Turn) -> Step {
-        let mut frame = Vec::new();
-        ws::write_close(&mut frame, code);
-        self.transmit(&frame, turn)
-    }
-
-    /// Begins the close handshake.
-    pub fn close(&mut self, code: u16, turn: &mut Turn) -> Step {
-        if matches!(self.phase, Phase::Closing | Phase::Draining) {
-            return Ok(());
-        }
-        self.tell(code, turn);
-        self.say_close(Some(code), turn)?;
-        self.since = turn.now;
-        self.phase = Phase::Closing;
-        self.resume(turn)
-    }
-
-    /// Closes without waiting for an answer: the peer can no longer be understood.
-    pub(crate) fn violate(&mut self, code: u16, turn: &mut Turn) -> Step {
-        if !matches!(self.phase, Phase::Closing | Phase::Draining) {
-            self.tell(code, turn);
-            self.say_close(Some(code), turn)?;
-            self.since = turn.now;
-        }
-        self.finish(turn)
-    }
-
-    /// The peer's close frame: answered, unless it is the answer.
-    pub(crate) fn on_close(&mut self, code: Option<u16>, turn: &mut Turn) -> Step {
-        if self.phase != Phase::Closing {
-            const NO_CODE: u16 = 1005; // RFC 6455, 7.1.5: a close frame without a code
-            self.tell(code.unwrap_or(NO_CODE), turn);
-            self.say_close(code, turn)?;
-            self.since = turn.now;
-        }
-        self.finish(turn)
-    }
-
-    /// Answers with an HTTP refusal and ends.
-    pub(crate) fn refuse(&mut self, refusal: Refusal, turn: &mut Turn) -> Step {
-        turn.counters().refused(refusal.name());
-        if matches!(refusal, Refusal::TooManyConnections | Refusal::TooManyPipes) {
-            turn.counters().connections_refused.up();
-        }
-        self.since = turn.now;
-        self.transmit(refusal.answer().as_bytes(), turn)?;
-        self.finish(turn)
-    }
-
-    /// Ends this side's direction after the last byte; from now on nothing is understood.
-    fn finish(&mut self, turn: &mut Turn) -> Step {
-        self.transport.finish(&mut turn.out);
-        self.write_out(turn)?;
-        self.phase = Phase::Draining;
-        self.plain = Vec::new();
-        self.shut_later = true;
-        if self.peer_ended && self.unsent.is_empty() {
-            return Err(Gone(NO_CLOSE));
-        }
-        self.shut_when_sent();
-        Ok(())
-    }
-
-    fn shut_when_sent(&mut self) {
-        if self.shut_later && self.unsent.is_empty() {
-            self.shut_later = false;
-            let _ = self.socket.shutdown(Shutdown::Write); // gone already: reading will say so
-        }
-    }
-
-    /// Counts the end of an upgraded connection and hands it over, once.
-    pub fn tell(&mut self, code: u16, turn: &mut Turn) {
-        if !mem::replace(&mut self.owes_end, false) {
-            return;
-        }
-        turn.counters().closed(code);
-        if self.has_logged_in {
-            turn.events.push(Event::Closed {
-                conn: self.id,
-                code,
-            });
-        }
     }
 
     /// Bytes that the peer has not taken yet.

@@ -7,11 +7,12 @@ use std::mem;
 
 use crate::catalogue::close;
 use crate::codec::{self, ClientFrame, Decoded};
-use crate::conn::{Conn, Gone, Phase, Step, Turn, NO_CLOSE};
+use crate::conn::Conn;
 use crate::handover::Event;
 use crate::http::{self, Head, Refusal};
 use crate::pipe::{Pipe, Place};
-use crate::ws::{self, Item};
+use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
+use crate::ws::{self, Item, Violation};
 
 impl Conn {
     /// Takes as much plaintext as it can; returns how many bytes.
@@ -44,7 +45,10 @@ impl Conn {
                             used += length;
                             self.take(item, turn)?;
                         }
-                        Err(violation) => self.violate(violation.code(), turn)?,
+                        Err(violation) => {
+                            let code = self.violation_code(violation, rest, turn);
+                            self.violate(code, turn)?;
+                        }
                     }
                 }
                 Phase::Attaching | Phase::Opening | Phase::Handshake => return Ok(used),
@@ -61,6 +65,15 @@ impl Conn {
                 return Ok(plain.len());
             }
         }
+    }
+
+    /// A first message that only a Hello may not be as large as is a bad frame, not a broken rule of WebSocket.
+    fn violation_code(&mut self, violation: Violation, input: &mut [u8], turn: &Turn) -> u16 {
+        let max = turn.shared.limits.message_bytes_max as usize;
+        if self.phase == Phase::Hello && self.reader.next(input, max).is_ok() {
+            return close::BAD_FRAME;
+        }
+        violation.code()
     }
 
     fn upgrade(&mut self, accept: &str, turn: &mut Turn) -> Step {

@@ -7,6 +7,7 @@ pub mod catalogue;
 pub mod codec;
 mod conn;
 mod dialog;
+mod ending;
 pub mod engine;
 pub mod handover;
 pub mod http;
@@ -19,6 +20,7 @@ pub mod stats;
 mod sys;
 mod timers;
 pub mod tls;
+mod turn;
 mod worker;
 pub mod ws;
 

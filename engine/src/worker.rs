@@ -13,13 +13,14 @@ use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::conn::{Conn, Gone, Phase, Step, Turn, NO_CLOSE};
+use crate::conn::Conn;
 use crate::engine::{Mode, Shared};
 use crate::handover::{Batch, Order};
 use crate::slab::Slab;
 use crate::stats::Counters;
 use crate::sys::{self, Epoll, Ready};
 use crate::timers::Wheel;
+use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
 
 const LISTENER: u64 = u64::MAX;
 const EARLY: u64 = u64::MAX - 1;

@@ -26,8 +26,8 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
 
 def good_send(**changes: Any) -> bytes:
     """A Send that the engine takes."""
-    fields = {"conversation": CONVERSATION, "stream": 1, "client_seq": 2, "message_id": MESSAGE_ID, "payload": b"hi"}
-    return client_frame(send=pb.Send(**(fields | changes)))
+    fields: dict[str, Any] = {"conversation": CONVERSATION, "stream": 1, "client_seq": 2, "message_id": MESSAGE_ID}
+    return client_frame(send=pb.Send(**(fields | {"payload": b"hi"} | changes)))
 
 
 def test_hello_brings_everything_the_edge_needs(rig: Rig) -> None:
@@ -70,8 +70,8 @@ def test_every_server_frame_arrives_as_it_was_given(rig: Rig) -> None:
     wire, conn = rig.ready()
     sent: list[tuple[tuple[Any, ...], dict[str, Any]]] = [
         (
-            f.Accepted(f.ACCEPTED, conn, CONVERSATION, 1, 2, MESSAGE_ID, BIG, 4),
-            {"accepted": pb.Accepted(conversation=CONVERSATION, stream=1, client_seq=2, message_id=MESSAGE_ID, seq=BIG, at=4)},
+            f.Accepted(f.ACCEPTED, conn, b"c", 1, 2, MESSAGE_ID, BIG, 4),
+            {"accepted": pb.Accepted(conversation=b"c", stream=1, client_seq=2, message_id=MESSAGE_ID, seq=BIG, at=4)},
         ),
         (
             f.Rejected(f.REJECTED, conn, b"c", 1, 2, b"m", 1003, f.RETRY_NEVER, 5, 6, 7),
@@ -95,9 +95,18 @@ def test_every_server_frame_arrives_as_it_was_given(rig: Rig) -> None:
             f.Receipt(f.RECEIPT, conn, 1, 2, b"c", 3, 4),
             {"receipt": pb.Receipt(rev=1, prev_rev=2, conversation=b"c", delivered=3, read=4)},
         ),
-        (f.ReadSync(f.READ_SYNC, conn, 1, 2, b"c", 3), {"read_sync": pb.ReadSync(rev=1, prev_rev=2, conversation=b"c", seq=3)}),
-        (f.Presence(f.PRESENCE, conn, USER, f.STATUS_ONLINE, 9), {"presence": pb.Presence(user=USER, status=pb.STATUS_ONLINE, last_seen=9)}),
-        (f.Typing(f.TYPING, conn, b"c", USER, True), {"typing": pb.Typing(conversation=b"c", sender=USER, active=True)}),
+        (
+            f.ReadSync(f.READ_SYNC, conn, 1, 2, b"c", 3),
+            {"read_sync": pb.ReadSync(rev=1, prev_rev=2, conversation=b"c", seq=3)},
+        ),
+        (
+            f.Presence(f.PRESENCE, conn, USER, f.STATUS_ONLINE, 9),
+            {"presence": pb.Presence(user=USER, status=pb.STATUS_ONLINE, last_seen=9)},
+        ),
+        (
+            f.Typing(f.TYPING, conn, b"c", USER, True),
+            {"typing": pb.Typing(conversation=b"c", sender=USER, active=True)},
+        ),
         (f.GoAway(f.GO_AWAY, conn, 7), {"go_away": pb.GoAway(within_ms=7)}),
         (f.GoAway(f.GO_AWAY, conn, 0), {"go_away": pb.GoAway()}),
         (f.Refreshed(f.REFRESHED, conn, 8), {"refreshed": pb.Refreshed(token_expires_at=8)}),
@@ -263,7 +272,8 @@ def test_hello_is_first_and_only_once(rig: Rig) -> None:
 
 
 def test_a_malformed_hello_is_a_bad_frame(rig: Rig) -> None:
-    for message in (client_frame(hello=pb.Hello(token="t" * 4097)), HELLO[:-1], b"\xff"):
+    long = [client_frame(hello=pb.Hello(token="t" * size)) for size in (4097, 20_000, 130_000)]
+    for message in (*long, HELLO[:-1], b"\xff"):
         wire = rig.upgraded()
         wire.say(message)
         assert wire.close_code() == CloseCode.BAD_FRAME

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterator
 from itertools import pairwise
 
 import pytest
-from websockets.sync.client import connect
+from websockets.asyncio.client import connect
+from websockets.typing import Subprotocol
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode
@@ -64,16 +66,19 @@ def test_wrong_upgrades_get_an_answer(rig: Rig, request_head: bytes, status: int
 
 
 def test_a_common_library_connects(rig: Rig) -> None:
-    context = None if rig.certificate is None else rig.certificate.client_context()
-    scheme = "ws" if context is None else "wss"
-    uri = f"{scheme}://localhost:{rig.engine.port}/v1/connect?from=test"
-    with connect(uri, ssl=context, subprotocols=["other", "iris.v1.pb"], proxy=None) as ws:  # type: ignore[list-item]
-        assert ws.subprotocol == "iris.v1.pb"
-        ws.send(HELLO)
-        hello = rig.next(f.HELLO)
-        rig.engine.send([welcome(hello[1])])
-        ws.close(1000)
-    assert rig.next(f.CLOSED)[2] == CloseCode.NORMAL
+    async def case() -> None:
+        context = None if rig.certificate is None else rig.certificate.client_context()
+        scheme = "ws" if context is None else "wss"
+        uri = f"{scheme}://localhost:{rig.engine.port}/v1/connect?from=test"
+        offered = [Subprotocol("other"), Subprotocol("iris.v1.pb")]
+        async with connect(uri, ssl=context, subprotocols=offered, proxy=None) as ws:
+            assert ws.subprotocol == "iris.v1.pb"
+            await ws.send(HELLO)
+            hello = await asyncio.to_thread(rig.next, f.HELLO)
+            rig.engine.send([welcome(hello[1])])
+        assert rig.next(f.CLOSED) == (f.CLOSED, hello[1], CloseCode.NORMAL)
+
+    asyncio.run(case())
 
 
 def test_a_head_may_come_byte_by_byte_and_frames_right_behind_it(rig: Rig) -> None:

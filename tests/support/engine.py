@@ -157,7 +157,7 @@ class Wire:
         return pb.ServerFrame.FromString(payload)
 
     def close_code(self) -> int | None:
-        """Passes over what comes until the server's close frame; its code, or None when the connection ended without."""
+        """Pass over what comes until the server's close frame; its code, or None at an end without."""
         while True:
             opcode, payload = self.read_frame()
             if opcode == -1:
@@ -184,8 +184,8 @@ class Rig:
             host="127.0.0.1",
             port=0,
             threads=threads,
-            certificate=certificate and certificate.chain,
-            key=certificate and certificate.key,
+            certificate=None if certificate is None else certificate.chain,
+            key=None if certificate is None else certificate.key,
             tls12=tls12,
             api_path=api_path,
             proxy_from=proxy_from or [],
