@@ -18,6 +18,8 @@ from iris.store.port import StoreError, StoreLocked
 def serve(config: Path | None, flags: Mapping[str, Any], sets: list[str]) -> int:
     """Serve until stopped; returns the exit code. Raises CliError when it cannot start."""
     settings = checked(config, flags, sets).settings
+    for address in (*settings.listen, settings.admin):
+        check_free(address)
     return run(settings, announce)
 
 
@@ -30,8 +32,6 @@ def announce(url: str, admin: str) -> None:
 def run(settings: Settings, on_ready: Callable[[str, str], None]) -> int:
     """Start the server in this thread and stay until it ends; returns the exit code. Raises CliError."""
     logs.configure(settings.log_level, settings.log_format)
-    for address in (*settings.listen, settings.admin):
-        check_free(address)
     if shortfall := raise_file_limit(settings).shortfall:
         logs.logger().info("file_limit_low", detail=shortfall)
     try:
@@ -55,8 +55,8 @@ def run(settings: Settings, on_ready: Callable[[str, str], None]) -> int:
         raise CliError(f"cannot start: {error}", _os_fix(error)) from None
 
 
-def check_free(address: Address) -> None:
-    """Raise CliError when something already listens on `address`.
+def check_free(address: Address, how: str = "--listen {}") -> None:
+    """Raise CliError, with `how` another address is chosen, when something already listens on `address`.
 
     The engine shares its port between its own threads (SO_REUSEPORT), so a second server of the same user could bind it
     too and would get half of the connections; a plain bind finds out.
@@ -70,7 +70,7 @@ def check_free(address: Address) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 other = address._replace(port=address.port + 1)
-                fix = f"stop what listens there, or choose another port, such as --listen {other} (port 0: any)"
+                fix = f"stop what listens there, or choose another port, such as {how.format(other)} (port 0: any)"
                 raise CliError(f"{address} is in use", fix) from None
             raise CliError(f"cannot listen on {address}: {error.strerror}", _os_fix(error)) from None
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from iris.cli.errors import CliError, explain
 from iris.cli.sample import Step, parse
+from iris.cli.serve import check_free
 from iris.cli.serve import run as run_server
 from iris.cli.settings import checked
 
@@ -32,6 +33,8 @@ def up(config: Path | None, flags: Mapping[str, Any], sets: list[str], sample: P
     settings = loaded.settings
     if not settings.is_loopback:
         raise CliError("`iris up` is for trying Iris on this machine", "listen on 127.0.0.1, or use `iris serve`")
+    for address in settings.listen:
+        check_free(address, "--listen {0} (make run: IRIS_LISTEN={0} make run)")
     if "log_level" not in loaded.origins:
         settings = settings.model_copy(update={"log_level": "warning"})  # the conversation is what is to be read here
     show = _Show(settings.data, _steps(sample), sample)

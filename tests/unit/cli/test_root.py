@@ -132,6 +132,14 @@ def test_serve_tells_of_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> Non
             assert len(lines) == 2
 
 
+def test_up_says_how_make_run_takes_another_port(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as other:
+        port = other.getsockname()[1]
+        lines = failure(["up", "--listen", f"127.0.0.1:{port}"], capsys)
+    assert lines[0] == f"iris: 127.0.0.1:{port} is in use"
+    assert f"IRIS_LISTEN=127.0.0.1:{port + 1} make run" in lines[1]
+
+
 def test_config_show_names_origins(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     Path("iris.toml").write_text('registration = "invite"\n')
     monkeypatch.setenv("IRIS_HOME_REGION", "3")
