@@ -1,8 +1,8 @@
-"""An Iris server in memory that speaks frames: enough of DESIGN §5 to test a client against, and no more.
+"""An Iris server in memory that speaks frames: what a client is tested against, and no more.
 
-Pure: `FakeIris` takes ClientFrames with `now` and puts ServerFrames into the session's `out`. What it stores counts as
-durable at once. Marks, mailboxes, registers, pump and rewinds follow the protocol; accounts, limits and leases do not exist.
-A token is the text "user-hex:device".
+Pure: `FakeIris` takes ClientFrames with `now` and puts ServerFrames into the session's `out`. What it stores
+counts as durable at once. Marks, mailboxes, registers, pump and rewinds follow the protocol; accounts, limits and
+leases do not exist. A token is the text "user-hex:device".
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def token_of(user: bytes, device: int) -> str:
 
 @dataclass
 class Mark:
-    """What the recipient remembers of one sender device: outcomes are (stream, client_seq, message_id, code, seq, at)."""
+    """A sender device's mark; outcomes are (stream, client_seq, message_id, code, seq, at)."""
 
     stream: int = 0
     high: int = 0
@@ -49,6 +49,7 @@ class Mailbox:
     marks: dict[tuple[bytes, int, bytes], Mark] = field(default_factory=dict)
     last_at: dict[bytes, int] = field(default_factory=dict)
     cursors: dict[int, tuple[int, int]] = field(default_factory=dict)
+    starts: dict[int, int] = field(default_factory=dict)  # rows up to here are not kept for the device
     blocked: set[bytes] = field(default_factory=set)
     read_receipts: bool = True
 
@@ -80,7 +81,7 @@ class Session:
 
 
 class FakeIris:
-    """The server. `refuse` gives the lasting refusals (code or 0), `pause` the passing ones (code or 0) by message id."""
+    """The server. `refuse` gives lasting refusals, `pause` passing ones: a code, or 0, for a message id."""
 
     def __init__(self) -> None:
         self.mailboxes: dict[bytes, Mailbox] = {}
@@ -101,6 +102,7 @@ class FakeIris:
         """Link a device; it starts at the end of the mailbox. Returns its token."""
         mailbox = self.mailboxes.setdefault(user, Mailbox())
         mailbox.cursors[device] = (mailbox.head, 0)
+        mailbox.starts[device] = mailbox.head
         return token_of(user, device)
 
     def snapshot(self) -> object:
@@ -196,7 +198,9 @@ class FakeIris:
         seq, rev = hello.cursor.seq, hello.cursor.rev
         if self.strict:
             before = mailbox.cursors[session.device]
-            assert seq >= before[0], "the client went back below what it had said to hold: that may be deleted"
+            assert seq >= before[0] or before[0] == mailbox.starts[session.device], (
+                "the client went back below what it had said to hold: that may be deleted"
+            )
             assert rev >= before[1], "the client went back below the registers it had said to hold"
         if seq > mailbox.head or rev > mailbox.rev:
             welcome.reset = True
@@ -204,6 +208,7 @@ class FakeIris:
         elif seq < self.oldest.get(user, 0) - 1:
             welcome.oldest = self.oldest[user]
             seq = welcome.oldest - 1
+        seq = max(seq, mailbox.starts[session.device])
         session.seq = session.sent_seq = seq
         session.rev = session.sent_rev = rev
         mailbox.cursors[session.device] = (seq, rev)
@@ -212,7 +217,7 @@ class FakeIris:
         self._delivered(user, now)
         self._pump(session)
 
-    # --- sending: the rules of DESIGN §5, in their order ---
+    # --- sending: the rules of docs/protocol.md, in their order ---
 
     def send(self, sender: bytes, device: int, send: pb.Send, now: int) -> pb.ServerFrame:
         """The answer to one Send."""
@@ -283,7 +288,8 @@ class FakeIris:
         for place in range(first, min(len(rows), acked + DELIVER_WINDOW)):
             deliver = pb.Deliver()
             deliver.CopyFrom(rows[place])
-            deliver.prev = rows[place - 1].seq if place else 0
+            before = rows[place - 1].seq if place else 0
+            deliver.prev = before if before > mailbox.starts[session.device] else 0
             session.out.append(pb.ServerFrame(deliver=deliver))
             session.sent_seq = deliver.seq
         prev = 0

@@ -1,8 +1,8 @@
 """Clients, their profiles, the network and a server in virtual time, driven by chance from one seed.
 
-The clients are real ClientCores on real profiles (SQLite in memory); the server is FakeIris. What can go wrong: frames are
-lost in mid session in either direction, connections break with what is under way (Sends of a dead connection may still
-arrive later), processes are killed with their commits not done, profiles and the server are restored from old backups.
+The clients are real ClientCores on real profiles (SQLite in memory); the server is FakeIris. What can go wrong: frames
+are lost in mid session in either direction, connections break with what is under way (Sends of a dead connection may
+still arrive later), processes are killed with their commits not done, profiles and server are restored from backups.
 """
 
 from __future__ import annotations

@@ -14,22 +14,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from iris_sdk._pb import frames_pb2 as pb
-from iris_sdk.catalogue import CLOSES, ERRORS, CloseCode, ErrorCode, Limits
+from iris_sdk.catalogue import CLOSES, CloseCode, Limits
 from iris_sdk.core import effects as fx
+from iris_sdk.core.ledger import Ledger
 from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, TABLE, Input, State
+from iris_sdk.core.outbox import RETRY_MS, Outbox
 from iris_sdk.core.receiving import Inbox
-from iris_sdk.core.sending import Answer, Entry, Outbound
 from iris_sdk.core.signals import ReadRequests, TypingTable
 
-SCAN_MS = 1000  # how often unanswered messages are looked at for a repeat
 QUIET_MS = 1000  # so long without a row after Welcome, and catching up is over even below `head`
-RETRY_MS = 1000  # where the server names no time
 EXPIRE_SCAN_MS = 3_600_000
 DAY_MS = 86_400_000
-SEND_SHARE = 0.9  # of sends_per_second_max: the rest is for clocks that differ
 BACKOFF_DOUBLINGS_MAX = 20
 LOST_WITHOUT_CODE = 1006
 
@@ -57,17 +55,6 @@ class Saved:
     conversations: tuple[SavedConversation, ...] = ()
 
 
-@dataclass(slots=True)
-class _InFlight:
-    """A commit on its way to the disk."""
-
-    number: int
-    seq: int
-    rev: int
-    answers: list[tuple[Outbound, Entry]] = field(default_factory=list)
-    streams: list[tuple[Outbound, int]] = field(default_factory=list)
-
-
 class ClientCore:
     """One device. See the module's text for how to drive it."""
 
@@ -77,20 +64,17 @@ class ClientCore:
         self.limits = limits or Limits()
         self.payload_bytes_max = self.limits.payload_bytes_max
         self._user, self._device, self._client = saved.user, saved.device, client
-        self._window = self.limits.send_window
-        self._repeat_ms = self.limits.send_repeat_ms
         self._watches_max = self.limits.watches_max
         self._effects: deque[fx.Effect] = deque()
-        self._writes: list[fx.Write] = []
-        self._answers: list[tuple[Outbound, Entry]] = []
-        self._streams: list[tuple[Outbound, int]] = []
-        self._in_flight: _InFlight | None = None
-        self._saved_cursor = (saved.seq, saved.rev)
-        self._commits = 0
+        self._ledger = Ledger(saved.seq, saved.rev)
         self._inbox = Inbox(saved.seq, saved.rev)
-        self._outbounds: dict[bytes, Outbound] = {}
-        self._ready: dict[bytes, None] = {}  # conversations to look at for sending, in turn
-        self._unanswered: dict[bytes, None] = {}
+        self._outbox = Outbox(
+            self._effects,
+            self._ledger,
+            sends_per_second=self.limits.sends_per_second_max,
+            window=self.limits.send_window,
+            repeat_ms=self.limits.send_repeat_ms,
+        )
         self._reads = ReadRequests()
         self._typing = TypingTable(self.limits.typing_ms)
         self._watched: tuple[bytes, ...] = ()
@@ -106,20 +90,10 @@ class ClientCore:
         self._head = self._head_rev = 0
         self._quiet_at = 0
         self._expire_at: int | None = None
-        self._scan_at = 0
         self._hello_due = False
-        self._allowance = self._allowance_max = float(self.limits.sends_per_second_max)
-        self._allowance_at = 0
-        self._pace_at: int | None = None  # the allowance, or a pause that the server asked for, is over
         self._watch_at: int | None = None
         for saved_one in saved.conversations:
-            self._outbounds[saved_one.conversation] = Outbound(
-                saved_one.conversation,
-                self._window,
-                stream=saved_one.stream,
-                base=saved_one.base,
-                last_at=saved_one.last_at,
-            )
+            self._outbox.restore(saved_one.conversation, saved_one.stream, saved_one.base, saved_one.last_at)
             if saved_one.read_wanted > saved_one.read:
                 self._reads.want(saved_one.conversation, saved_one.read_wanted)
 
@@ -145,10 +119,8 @@ class ClientCore:
 
         Every row comes once, at the start those that are there.
         """
-        for conversation, message_id, answered in messages:
-            self._outbound(conversation).add(message_id, answered)
-            self._ready[conversation] = None
-        self._pump(now)
+        self._outbox.add(messages)
+        self._outbox.pump(now)
 
     def want_read(self, conversation: bytes, seq: int, now: int) -> None:
         """Tell the server that the user has read up to `seq`, again until it shows; the wish is durable."""
@@ -228,23 +200,13 @@ class ClientCore:
 
     def committed(self, number: int, now: int) -> None:
         """The Commit of this number is on the disk."""
-        flight = self._in_flight
-        assert flight is not None, "committed without a Commit"
-        assert flight.number == number, "commits are confirmed in order"
-        self._in_flight = None
-        self._inbox.committed(flight.seq, flight.rev)
-        for outbound, entry in flight.answers:
-            entry.answer = Answer.DURABLE
-            self._ready[outbound.conversation] = None
-        for outbound, _ in flight.answers:
-            outbound.durable()
-        for outbound, stream in flight.streams:
-            outbound.stream_durable(stream)
-            self._ready[outbound.conversation] = None
+        batch = self._ledger.committed(number)
+        self._inbox.committed(*batch.cursor)
+        self._outbox.committed(batch)
         self._maybe_hello()
         self._ack(now)
         self._caught_up(now)
-        self._pump(now)
+        self._outbox.pump(now)
 
     def receive(self, frame: pb.ServerFrame, now: int) -> None:
         """A frame from the server. Unknown frames are ignored."""
@@ -273,16 +235,13 @@ class ClientCore:
         if self._expire_at is not None and now >= self._expire_at:
             self._expire_at = now + EXPIRE_SCAN_MS
             server_now = now + self._server_ahead_ms
-            self._writes.append(fx.Expire(server_now - self.limits.message_days * DAY_MS))
+            self._ledger.write(fx.Expire(server_now - self.limits.message_days * DAY_MS))
         if self._watch_at is not None and now >= self._watch_at:
             self._watch_at = None
             self._frame(pb.ClientFrame(watch=pb.Watch(users=self._watched)))
         self._ack(now)
         self._caught_up(now)
-        if now >= self._scan_at:
-            self._scan_at = now + SCAN_MS
-            self._ready.update(self._unanswered)
-        self._pump(now)
+        self._outbox.tick(now)
         self._pump_reads(now)
 
     # --- outputs ---
@@ -294,37 +253,24 @@ class ClientCore:
         """
         if self._effects:
             return self._effects.popleft()
-        if self._in_flight is not None:
-            return None
-        cursor = (self._inbox.seq.taken, self._inbox.rev.taken)
-        if cursor != self._saved_cursor:
-            self._saved_cursor = cursor
-            self._writes.append(fx.SaveCursor(*cursor))
-        if not self._writes:
-            return None
-        self._commits += 1
-        self._in_flight = _InFlight(self._commits, *cursor, self._answers, self._streams)
-        writes, self._writes, self._answers, self._streams = tuple(self._writes), [], [], []
-        return fx.Commit(self._commits, writes)
+        return self._ledger.commit(self._inbox.seq.taken, self._inbox.rev.taken)
 
     @property
     def backlog(self) -> int:
         """Writes that wait for the next Commit; a shell stops reading when it is long."""
-        return len(self._writes)
+        return self._ledger.backlog
 
     @property
     def unanswered(self) -> int:
         """Conversations with messages that are not answered."""
-        return sum(not outbound.idle for outbound in self._outbounds.values())
+        return self._outbox.unanswered
 
     def next_timeout(self) -> int | None:
         """When `tick` is due, ms; None: not before another input."""
         times = [self._retry_at, self._typing.next_timeout()]
         if self.state in IN_SESSION:
-            times += [self._refresh_at, self._expire_at, self._pace_at, self._watch_at, self._inbox.timeout()]
-            times.append(self._reads.next_timeout(self._repeat_ms))
-            if self._unanswered:
-                times.append(self._scan_at)
+            times += [self._refresh_at, self._expire_at, self._watch_at, self._inbox.timeout()]
+            times += [self._reads.next_timeout(self._outbox.repeat_ms), self._outbox.next_timeout()]
             if self.state is State.CATCHING_UP:
                 times.append(self._quiet_at)
         return min((time for time in times if time is not None), default=None)
@@ -359,7 +305,7 @@ class ClientCore:
 
         So it waits for the commit.
         """
-        if self.state is not State.GREETING or not self._hello_due or self._in_flight or not self._inbox.settled:
+        if self.state is not State.GREETING or not self._hello_due or self._ledger.busy or not self._inbox.settled:
             return
         self._hello_due = False
         seq, rev = self._inbox.hello()
@@ -375,10 +321,10 @@ class ClientCore:
         self._enter(Input.WELCOME)
         told = welcome.limits
         self.payload_bytes_max = told.payload_bytes_max or self.limits.payload_bytes_max
-        self._repeat_ms = told.send_repeat_ms or self.limits.send_repeat_ms
+        self._outbox.repeat_ms = told.send_repeat_ms or self.limits.send_repeat_ms
         self._watches_max = told.watches_max or self.limits.watches_max
         if told.send_window:
-            self._window = min(told.send_window, self.limits.send_window)
+            self._outbox.window = min(told.send_window, self.limits.send_window)
         self._welcome_at = now
         self._server_ahead_ms = welcome.time - now
         self._head, self._head_rev = welcome.head, welcome.head_rev
@@ -388,16 +334,13 @@ class ClientCore:
             self._inbox.jump(welcome.head, welcome.head_rev)
         elif welcome.oldest:
             self._inbox.jump(max(welcome.oldest - 1, self._inbox.seq.taken), self._inbox.rev.taken)
-            self._writes.append(fx.SaveGap(welcome.time))
+            self._ledger.write(fx.SaveGap(welcome.time))
         if self._watched:
             self._frame(pb.ClientFrame(watch=pb.Watch(users=self._watched[: self._watches_max])))
-        for outbound in self._outbounds.values():
-            if not outbound.idle:
-                outbound.reconnected(self._window)
-                self._ready[outbound.conversation] = None
+        self._outbox.session_began()
         self._reads.reconnected()
         self._caught_up(now)
-        self._pump(now)
+        self._outbox.pump(now)
         self._pump_reads(now)
 
     def _token_ends(self, expires_at: int, now: int) -> None:
@@ -407,8 +350,8 @@ class ClientCore:
 
     def _session_over(self) -> None:
         self._hello_due = False
-        self._refresh_at = self._expire_at = self._pace_at = self._watch_at = None
-        self._ready.clear()
+        self._refresh_at = self._expire_at = self._watch_at = None
+        self._outbox.session_over()
         for conversation, sender in self._typing.clear():
             self._effects.append(fx.TypingSeen(conversation, sender, False))
 
@@ -447,8 +390,7 @@ class ClientCore:
             return
         if row.kind not in (pb.KIND_MESSAGE, pb.KIND_OWN_COPY):
             return  # of a later version: nothing that this one could show
-        outbound = self._outbound(row.conversation)
-        outbound.last_at = max(outbound.last_at, row.at)
+        self._outbox.seen(row.conversation, row.at)
         own = row.kind == pb.KIND_OWN_COPY
         if not own and self._typing.stopped(row.conversation, row.sender):
             self._effects.append(fx.TypingSeen(row.conversation, row.sender, False))
@@ -456,17 +398,17 @@ class ClientCore:
             own, row.conversation, row.sender, row.device, row.message_id, row.seq, row.peer_seq, row.at, row.payload,
             int(row.content_type), int(row.alg),
         )  # fmt: skip
-        self._writes.append(saved)
+        self._ledger.write(saved)
 
     def _on_receipt(self, frame: pb.ServerFrame, now: int) -> None:
         receipt = frame.receipt
         if self._took(self._inbox.rev.take(receipt.prev_rev, receipt.rev), now):
-            self._writes.append(fx.SaveReceipt(receipt.conversation, receipt.delivered, receipt.read))
+            self._ledger.write(fx.SaveReceipt(receipt.conversation, receipt.delivered, receipt.read))
 
     def _on_read_sync(self, frame: pb.ServerFrame, now: int) -> None:
         sync = frame.read_sync
         if self._took(self._inbox.rev.take(sync.prev_rev, sync.rev), now):
-            self._writes.append(fx.SaveRead(sync.conversation, sync.seq))
+            self._ledger.write(fx.SaveRead(sync.conversation, sync.seq))
             self._reads.shown(sync.conversation, sync.seq)
             self._pump_reads(now)
 
@@ -492,7 +434,8 @@ class ClientCore:
             if problem.retry == pb.RETRY_AFTER:
                 self._reads.pause(now, wait_ms)
             else:
-                self._writes.extend(fx.DropReadWanted(conversation) for conversation in self._reads.refused())
+                for conversation in self._reads.refused():
+                    self._ledger.write(fx.DropReadWanted(conversation))
         elif problem.frame == pb.ClientFrame.REFRESH_FIELD_NUMBER:
             self._refresh_at = now + wait_ms
         elif problem.frame == pb.ClientFrame.WATCH_FIELD_NUMBER and problem.retry == pb.RETRY_AFTER:
@@ -500,89 +443,15 @@ class ClientCore:
 
     # --- sending ---
 
-    def _outbound(self, conversation: bytes) -> Outbound:
-        outbound = self._outbounds.get(conversation)
-        if outbound is None:
-            outbound = self._outbounds[conversation] = Outbound(conversation, self._window)
-        return outbound
-
-    def _pump(self, now: int) -> None:
-        """Open streams and send what is due, no faster than the server's allowance, conversations in turn."""
-        if self.state not in IN_SESSION:
-            return
-        rate = self._allowance_max * SEND_SHARE
-        self._allowance = min(self._allowance_max, self._allowance + (now - self._allowance_at) * rate / 1000)
-        self._allowance_at = now
-        self._pace_at = None
-        kept: list[bytes] = []
-        while self._ready:
-            conversation = next(iter(self._ready))
-            del self._ready[conversation]
-            outbound = self._outbounds[conversation]
-            stream = outbound.new_stream_wanted()
-            if stream is not None:
-                self._writes.append(fx.SaveStream(conversation, stream))
-                self._streams.append((outbound, stream))
-            if now < outbound.paused_until:
-                kept.append(conversation)
-                self._pace_at = min(self._pace_at or outbound.paused_until, outbound.paused_until)
-                continue
-            for number, entry in outbound.due(now, self._repeat_ms, int(self._allowance)):
-                self._allowance -= 1
-                self._effects.append(
-                    fx.SendMessage(
-                        conversation, outbound.stream, number, outbound.answered, entry.message_id, outbound.last_at
-                    )
-                )
-            if outbound.waiting:
-                if not self._unanswered:
-                    self._scan_at = now + SCAN_MS
-                self._unanswered[conversation] = None
-            else:
-                self._unanswered.pop(conversation, None)
-            if self._allowance < 1 and outbound.has_due(now, self._repeat_ms):
-                kept.append(conversation)
-                self._pace_at = now + max(1, int(1000 / rate))
-                break
-        self._ready.update(dict.fromkeys(kept))  # at the end: others had no turn yet
-
     def _on_accepted(self, frame: pb.ServerFrame, now: int) -> None:
-        answer = frame.accepted
-        outbound = self._outbound(answer.conversation)
-        entry = outbound.find(answer.stream, answer.client_seq, answer.message_id)
-        if entry is not None:
-            outbound.last_at = max(outbound.last_at, answer.at)
-            self._answered(outbound, entry, answer.seq, answer.at, 0)
-
-    def _answered(self, outbound: Outbound, entry: Entry, seq: int, at: int, code: int) -> None:
-        entry.answer = Answer.RECEIVED
-        self._answers.append((outbound, entry))
-        self._writes.append(fx.SaveAnswer(entry.message_id, outbound.conversation, seq, at, code))
-        if not outbound.waiting:
-            self._unanswered.pop(outbound.conversation, None)
+        self._outbox.on_accepted(frame.accepted)
 
     def _on_rejected(self, frame: pb.ServerFrame, now: int) -> None:
-        answer = frame.rejected
-        outbound = self._outbound(answer.conversation)
-        entry = outbound.find(answer.stream, answer.client_seq, answer.message_id)
-        if entry is None:
-            return
-        if answer.retry == pb.RETRY_NEW_STREAM:
-            outbound.stale(answer.current_stream)
-        elif answer.retry == pb.RETRY_GAP:
-            outbound.gap(answer.expected, now)
-        elif answer.retry == pb.RETRY_NEVER:
-            self._answered(outbound, entry, 0, 0, answer.code)
-            if not _spends_number(answer.code):
-                outbound.refused_without_number()
-        else:
-            outbound.pause(now, answer.retry_after_ms or RETRY_MS)
-        self._ready[outbound.conversation] = None
-        self._pump(now)
+        self._outbox.on_rejected(frame.rejected, now)
 
     def _pump_reads(self, now: int) -> None:
         if self.state in IN_SESSION:
-            for conversation, seq in self._reads.due(now, self._repeat_ms):
+            for conversation, seq in self._reads.due(now, self._outbox.repeat_ms):
                 self._frame(pb.ClientFrame(read=pb.Read(conversation=conversation, seq=seq)))
 
 
@@ -595,13 +464,6 @@ def _reconnect(code: int | None) -> tuple[str, str]:
     except ValueError:  # of a later version: its range says it
         return ("no" if 4500 <= code <= 4999 else "backoff"), str(code)
     return info.reconnect, info.name
-
-
-def _spends_number(code: int) -> bool:
-    try:
-        return ERRORS[ErrorCode(code)].outcome
-    except ValueError:  # of a later version: a new stream is right either way
-        return False
 
 
 _HANDLERS: dict[str, Callable[[ClientCore, pb.ServerFrame, int], None]] = {

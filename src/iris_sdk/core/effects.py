@@ -43,7 +43,7 @@ class SaveAnswer(NamedTuple):
 
 
 class SaveStream(NamedTuple):
-    """The unanswered messages are numbered anew, from 1 in this stream. Nothing is sent under it before this is durable."""
+    """Unanswered messages are numbered anew, from 1 in this stream; nothing is sent under it before this is durable."""
 
     conversation: bytes
     stream: int
