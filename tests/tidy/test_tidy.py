@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 from pathlib import Path
 
@@ -157,6 +158,30 @@ def test_every_pin_has_hashes_and_meets_the_package() -> None:
     asked = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["dependencies"]
     wanted = {re.split(r"[<>=!\[ ;]", line)[0].lower() for line in asked}
     assert wanted <= set(names)
+
+
+IMPORT_NAMES = {"argon2-cffi": "argon2", "pyjwt": "jwt", "protobuf": "google"}  # where it is not the package's own
+
+
+def third_party(*folders: str) -> set[str]:
+    """Top names that hand-written files import from outside the standard library and this repository."""
+    names = set()
+    for path in code_files(*folders):
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+                names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names - {"iris", "iris_sdk", "tests", "scripts", "sim", "bench"}
+
+
+def test_dependencies_are_what_is_imported() -> None:
+    """Nothing works by the luck of being installed, and nothing is asked for that no file uses."""
+    asked = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["dependencies"]
+    packages = {re.split(r"[<>=!\[ ;]", line)[0].lower() for line in asked}
+    assert third_party("src") == {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in packages}
+    pinned = re.findall(r"^([a-z0-9-]+)==", text_of(ROOT / "requirements/dev.txt"), re.M)
+    assert third_party("tests", "scripts") <= {IMPORT_NAMES.get(name, name.replace("-", "_")) for name in pinned}
 
 
 def test_one_version_everywhere() -> None:
