@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
 
@@ -14,92 +13,13 @@ from iris.core import rows
 from iris.core.rows import CutMailbox, DropMark, DropUnit, Gone, Row, Write
 from iris.store import Store, StoreError, StoreFailed
 from iris.store.keys import BadRow
-from iris.store.memory import MemoryStore
-from iris.store.rocks_open import open_rocks
+from tests.contract.rigs import DEADLINE_SECONDS, MemoryRig, Rig, RocksRig
 from tests.support.store_rows import ADA, BOB, CYN, EPOCH, SAMPLES, account, commit, mark, message
-
-DEADLINE_SECONDS = 30
-
-
-class Rig(Protocol):
-    """A store under test and what a test may do to it."""
-
-    store: Store
-
-    def hold(self) -> None:
-        """From now on nothing becomes durable."""
-
-    def release(self) -> None:
-        """Let what is held become durable."""
-
-    def fail(self) -> None:
-        """Let the next sync fail."""
-
-    def reopen(self) -> Store:
-        """Close cleanly and open again."""
-
-
-class MemoryRig:
-    def __init__(self) -> None:
-        self.store: MemoryStore = MemoryStore(num_shards=16)
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def hold(self) -> None:
-        self.store.auto = False
-
-    def release(self) -> None:
-        self.store.auto = True
-        if self.store.outstanding:
-            self.store.sync()
-
-    def fail(self) -> None:
-        self.hold()
-        asyncio.get_running_loop().call_soon(lambda: asyncio.get_running_loop().call_soon(self.store.fail))
-
-    def reopen(self) -> Store:
-        self.store = self.store.reopen()
-        return self.store
-
-    def end(self) -> None:
-        self.store.close()
-
-
-class RocksRig:
-    def __init__(self, path: Path) -> None:
-        self._path = str(path / "store")
-        self._gate = threading.Event()
-        self._gate.set()
-        self._failing = False
-        self.store = open_rocks(self._path, num_shards=16, sync=self._sync)
-
-    def _sync(self, real: Callable[[], None]) -> None:
-        assert self._gate.wait(DEADLINE_SECONDS)
-        if self._failing:
-            raise OSError("the disk said no")
-        real()
-
-    def hold(self) -> None:
-        self._gate.clear()
-
-    def release(self) -> None:
-        self._gate.set()
-
-    def fail(self) -> None:
-        self._failing = True
-
-    def reopen(self) -> Store:
-        self.store.close()
-        self.store = open_rocks(self._path, sync=self._sync)
-        return self.store
-
-    def end(self) -> None:
-        self._gate.set()
-        self.store.close()
 
 
 @pytest.fixture(params=["memory", "rocks"])
 def rig(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Rig]:
-    made = MemoryRig() if request.param == "memory" else RocksRig(tmp_path)
+    made: Rig = MemoryRig() if request.param == "memory" else RocksRig(tmp_path)
     yield made
     made.end()
 
@@ -136,7 +56,7 @@ async def outbox_users(store: Store) -> list[bytes]:
 
 def of(user: bytes, row: Row) -> Any:
     """The same row of another user."""
-    return row._replace(user=user)  # type: ignore[call-arg,union-attr]
+    return row._replace(user=user)  # type: ignore[call-arg]
 
 
 def test_every_row_is_found_again_also_after_a_restart(rig: Rig) -> None:
@@ -197,7 +117,8 @@ def test_lists_come_in_key_order(rig: Rig) -> None:
         items = [rows.OutboxItemRow(ADA, b"u" + BOB, EPOCH | n, (n,)) for n in (1, 2, 255, 256, 65536)]
         devices = [rows.DeviceRow(ADA, n, "", 0, b"", b"", 0) for n in (1, 2, 300)]
         marks = [mark(ADA, BOB, device, ordinal) for device in (1, 2) for ordinal in (1, 2, 31)]
-        await commit(rig.store, [*reversed(items), *reversed(devices), *reversed(marks)])
+        written: list[Write] = [*items, *devices, *marks]
+        await commit(rig.store, written[::-1])
         found = await rig.store.load_user(ADA)
         assert found.outbox_items == items
         assert found.devices == devices
@@ -208,7 +129,7 @@ def test_lists_come_in_key_order(rig: Rig) -> None:
 
 def test_writing_replaces_and_repeating_changes_nothing(rig: Rig) -> None:
     async def case() -> None:
-        first = [account(ADA, "ada"), message(ADA, 1), mark(ADA, BOB, 1, 1)]
+        first: list[Write] = [account(ADA, "ada"), message(ADA, 1), mark(ADA, BOB, 1, 1)]
         await commit(rig.store, first)
         await commit(rig.store, first)  # a late repeat of the same commit
         assert await page(rig.store) == [1]

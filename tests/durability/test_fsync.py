@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import time
 from pathlib import Path
 
@@ -85,3 +86,23 @@ def test_a_failure_on_demand(tmp_path: Path) -> None:
     reported = max([reported, *map(int, more)])
     assert [error for _, error, _ in shim.syncs()] == [0] * (reported + 1) + [5]
     assert set(range(1, reported + 1)) <= set(numbers(path))
+
+
+def test_a_disk_that_takes_no_more_is_reported_and_nothing_is_lost(tmp_path: Path) -> None:
+    """No file may grow any more, which RocksDB meets as it meets a full disk: a write that fails half-way."""
+    path, shim = shim_for(tmp_path)
+    with start_writer(path, 0, 20, **shim.environment()) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        reported = 0
+        while reported < 10:
+            reported = int(writer.stdout.readline())
+        resource.prlimit(writer.pid, resource.RLIMIT_FSIZE, (100_000, 100_000))
+        said, complaint = writer.communicate(timeout=60)
+    assert writer.returncode == 1, complaint
+    *more, last = said.splitlines()
+    assert last.startswith("failed: ")
+    assert "File too large" in last
+    reported = max([reported, *map(int, more)])
+    assert all(error == 0 for _, error, _ in shim.syncs())
+    assert set(range(1, reported * 20 + 1)) <= set(numbers(path))

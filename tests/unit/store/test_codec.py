@@ -58,7 +58,7 @@ def test_an_unknown_version_is_named(row: Row) -> None:
 
 def test_an_older_form_is_read_by_its_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     key, value = codec.encode(NodeRow("horizon", 7))
-    monkeypatch.setitem(codec.OLD_FORMS, (NodeRow, 0), lambda fields, old: NodeRow(*fields, old[1] * 1000))
+    monkeypatch.setitem(codec.OLD_FORMS, (NodeRow, 0), lambda fields, old: NodeRow(fields[0], old[1] * 1000))
     assert codec.decode(key, b"\x00\x05") == NodeRow("horizon", 5000)
     assert codec.decode(key, value) == NodeRow("horizon", 7)
     key, _ = codec.encode(message(ADA, 1))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from iris.core.rows import CutMailbox
 from iris.store import StoreError, StoreFailed, StoreForeign, folder, open_store
 from iris.store.rocks import RocksStore
 from iris.store.rocks_db import Cursor, open_db, options, scan_prefix
@@ -261,8 +262,6 @@ def test_range_deletes_do_not_slow_the_next_user_down_or_leak(tmp_path: Path) ->
     async def case() -> None:
         store = open_rocks(str(tmp_path / "s"))
         await commit(store, [message(user, number) for user in (ADA, BOB) for number in range(1, 2001)])
-        from iris.core.rows import CutMailbox
-
         await commit(store, [CutMailbox(ADA, (1 << 64) - 1)])
         store.close()
         store = open_rocks(str(tmp_path / "s"))
@@ -271,3 +270,20 @@ def test_range_deletes_do_not_slow_the_next_user_down_or_leak(tmp_path: Path) ->
         store.close()
 
     asyncio.run(case())
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["after the report", "before the report"])
+def test_after_a_clean_close_the_witness_knows_the_last_commit(tmp_path: Path, waits: bool) -> None:
+    async def case() -> None:
+        store = open_rocks(str(tmp_path / "s"))
+        await commit(store, [message(ADA, 1)])
+        await commit(store, [message(ADA, 2)])
+        reported: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
+        store.submit([message(ADA, 3)], reported.set_result)
+        if waits:
+            await reported
+        store.close()
+        assert await asyncio.wait_for(reported, DEADLINE_SECONDS) is None
+
+    asyncio.run(case())
+    assert witness_of(tmp_path / "s") == 5
