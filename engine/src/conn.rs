@@ -329,7 +329,13 @@ impl Conn {
                 pipe.end_client();
                 self.write_api()
             }
-            _ => Err(Gone(NO_CLOSE)),
+            _ => {
+                if is_orderly {
+                    self.transport.finish(&mut turn.out);
+                    let _ = self.write_out(turn); // the peer may be gone for good
+                }
+                Err(Gone(NO_CLOSE))
+            }
         }
     }
 
@@ -390,9 +396,12 @@ impl Conn {
     }
 
     /// Sends frames of one turn; too many for the queue end the connection.
-    pub(crate) fn send_queued(&mut self, frames: &[u8], turn: &mut Turn) -> Step {
+    pub(crate) fn send_queued(&mut self, mut frames: &[u8], turn: &mut Turn) -> Step {
         let max = turn.shared.limits.send_queue_bytes_max as usize;
-        for chunk in frames.chunks(SEND_CHUNK_BYTES) {
+        while !frames.is_empty() {
+            // Whole frames, so that a close frame may follow any of them.
+            let (chunk, rest) = frames.split_at(ws::whole_frames(frames, SEND_CHUNK_BYTES));
+            frames = rest;
             if !self.unsent.is_empty() && self.unsent.len() + chunk.len() > max {
                 return self.violate(close::SLOW_CONSUMER, turn);
             }

@@ -101,10 +101,10 @@ impl Conn {
         let Some(place) = Place::take(&turn.shared.pipes, turn.shared.limits.pipes_max) else {
             return self.refuse(Refusal::TooManyPipes, turn);
         };
+        let (server, is_tls) = (self.local_address(), turn.shared.has_tls());
         let api = turn.shared.api.as_ref();
-        let Some(mut pipe) =
-            api.and_then(|path| Pipe::open(path, self.peer, self.local_address(), place).ok())
-        else {
+        let pipe = api.and_then(|path| Pipe::open(path, self.peer, server, is_tls, place).ok());
+        let Some(mut pipe) = pipe else {
             return self.refuse(Refusal::ApiUnreachable, turn);
         };
         turn.counters().pipes.up();

@@ -217,6 +217,7 @@ pub struct Outbox {
     batch: Mutex<Batch>,
     pub wake: Signal,
     parked: AtomicBool,
+    nudged: AtomicBool, // something else than frames has changed since the thread last looked
 }
 
 impl Outbox {
@@ -225,6 +226,7 @@ impl Outbox {
             batch: Mutex::default(),
             wake: Signal::new()?,
             parked: AtomicBool::new(false),
+            nudged: AtomicBool::new(false),
         })
     }
 
@@ -234,11 +236,16 @@ impl Outbox {
             .lock()
             .expect("no code panics with the outbox locked")
             .append(batch);
-        self.nudge()
+        self.wake_up()
     }
 
-    /// Wakes the thread if it sleeps.
-    pub fn nudge(&self) -> bool {
+    /// Makes the thread look at what has changed, at once if it sleeps.
+    pub fn nudge(&self) {
+        self.nudged.store(true, SeqCst);
+        self.wake_up();
+    }
+
+    fn wake_up(&self) -> bool {
         let parked = self.parked.swap(false, SeqCst);
         if parked {
             self.wake.set();
@@ -255,7 +262,7 @@ impl Outbox {
         )
     }
 
-    /// Announces that the thread is about to sleep; false when there is work, and then it must not.
+    /// Announces that the thread is about to sleep; false when there is work or news, and then it must not.
     pub fn park(&self) -> bool {
         self.parked.store(true, SeqCst);
         let idle = self
@@ -264,10 +271,11 @@ impl Outbox {
             .expect("no code panics with the outbox locked")
             .orders
             .is_empty();
-        if !idle {
+        let is_parked = idle && !self.nudged.swap(false, SeqCst);
+        if !is_parked {
             self.unpark();
         }
-        idle
+        is_parked
     }
 
     pub fn unpark(&self) {
@@ -383,6 +391,12 @@ mod tests {
         assert!(outbox.push(batch(1)), "a sleeping thread is woken");
         assert!(!outbox.push(batch(2)), "and only once");
         assert!(!outbox.park(), "with work there is no sleep");
+        let other = Outbox::new().unwrap();
+        other.nudge();
+        assert!(
+            !other.park() && other.park(),
+            "news that came before are not slept over"
+        );
         let joined = outbox.take();
         assert_eq!(joined.bytes, [1, 1, 2, 2]);
         assert_eq!(

@@ -95,11 +95,12 @@ impl Pipe {
         api: &Path,
         client: SocketAddr,
         server: SocketAddr,
+        is_tls: bool,
         place: Place,
     ) -> io::Result<Self> {
         let api = sys::connect(api)?;
         let mut header = Vec::new();
-        proxy::write(&mut header, client, server);
+        proxy::write(&mut header, client, server, is_tls);
         let mut to_api = Unsent::default();
         to_api.push(&header);
         Ok(Self {

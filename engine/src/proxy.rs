@@ -7,6 +7,8 @@ const LOCAL: u8 = 0x20;
 const PROXY: u8 = 0x21;
 const TCP4: u8 = 0x11;
 const TCP6: u8 = 0x21;
+/// PP2_TYPE_SSL, 5 bytes: the client came over TLS and showed no certificate.
+const TLS_EXTENSION: [u8; 8] = [0x20, 0, 5, 1, 0, 0, 0, 1];
 const FIXED_BYTES: usize = 16;
 const BODY_BYTES_MAX: usize = 1024; // addresses and a few extensions; a load balancer needs no more
 
@@ -66,23 +68,27 @@ pub fn read(input: &[u8]) -> Front {
     Front::Header { length, client }
 }
 
-/// Writes a header for a connection from `client` to `server`.
-pub fn write(out: &mut Vec<u8>, client: SocketAddr, server: SocketAddr) {
-    out.extend_from_slice(SIGNATURE);
-    out.push(PROXY);
-    if let (IpAddr::V4(from), IpAddr::V4(to)) = (client.ip(), server.ip()) {
-        out.push(TCP4);
-        out.extend_from_slice(&12_u16.to_be_bytes());
-        out.extend_from_slice(&from.octets());
-        out.extend_from_slice(&to.octets());
+/// Writes a header for a connection from `client` to `server`; `is_tls` says that the client came over TLS.
+pub fn write(out: &mut Vec<u8>, client: SocketAddr, server: SocketAddr, is_tls: bool) {
+    let mut body = Vec::new();
+    let family = if let (IpAddr::V4(from), IpAddr::V4(to)) = (client.ip(), server.ip()) {
+        body.extend_from_slice(&from.octets());
+        body.extend_from_slice(&to.octets());
+        TCP4
     } else {
-        out.push(TCP6);
-        out.extend_from_slice(&36_u16.to_be_bytes());
-        out.extend_from_slice(&wide(client.ip()).octets());
-        out.extend_from_slice(&wide(server.ip()).octets());
+        body.extend_from_slice(&wide(client.ip()).octets());
+        body.extend_from_slice(&wide(server.ip()).octets());
+        TCP6
+    };
+    body.extend_from_slice(&client.port().to_be_bytes());
+    body.extend_from_slice(&server.port().to_be_bytes());
+    if is_tls {
+        body.extend_from_slice(&TLS_EXTENSION);
     }
-    out.extend_from_slice(&client.port().to_be_bytes());
-    out.extend_from_slice(&server.port().to_be_bytes());
+    out.extend_from_slice(SIGNATURE);
+    out.extend_from_slice(&[PROXY, family]);
+    out.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    out.extend_from_slice(&body);
 }
 
 fn wide(address: IpAddr) -> Ipv6Addr {
@@ -141,7 +147,12 @@ mod tests {
 
     fn written(client: &str, server: &str) -> Vec<u8> {
         let mut out = Vec::new();
-        write(&mut out, client.parse().unwrap(), server.parse().unwrap());
+        write(
+            &mut out,
+            client.parse().unwrap(),
+            server.parse().unwrap(),
+            false,
+        );
         out
     }
 
@@ -173,6 +184,32 @@ mod tests {
             Front::Header {
                 length: mixed.len(),
                 client: Some("[::ffff:192.0.2.7]:1".parse().unwrap())
+            }
+        );
+    }
+
+    #[test]
+    fn tls_is_told_in_an_extension() {
+        let mut out = Vec::new();
+        let (client, server) = (
+            "192.0.2.7:1".parse().unwrap(),
+            "127.0.0.1:2".parse().unwrap(),
+        );
+        write(&mut out, client, server, true);
+        assert_eq!(
+            out[..28],
+            [
+                &SIGNATURE[..],
+                &[0x21, 0x11, 0, 20, 192, 0, 2, 7, 127, 0, 0, 1, 0, 1, 0, 2]
+            ]
+            .concat()
+        );
+        assert_eq!(out[28..], TLS_EXTENSION);
+        assert_eq!(
+            read(&out),
+            Front::Header {
+                length: 36,
+                client: Some(client)
             }
         );
     }

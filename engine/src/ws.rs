@@ -221,6 +221,22 @@ pub fn write_header(out: &mut Vec<u8>, opcode: u8, length: usize) {
     }
 }
 
+/// The length of the whole frames, written by `write_header`, at the front of `frames` that fit into `max`; at least one.
+pub fn whole_frames(frames: &[u8], max: usize) -> usize {
+    let mut end = 0;
+    while let [_, short, rest @ ..] = &frames[end..] {
+        let Ok(Some((length, taken))) = length(usize::from(*short), rest) else {
+            break;
+        };
+        let next = end + 2 + taken + length as usize;
+        if end > 0 && next > max {
+            return end;
+        }
+        end = next;
+    }
+    frames.len()
+}
+
 /// Writes a close frame; without a code its payload is empty.
 pub fn write_close(out: &mut Vec<u8>, code: Option<u16>) {
     let code = code.map(u16::to_be_bytes);
@@ -451,6 +467,22 @@ mod tests {
             Reader::default().next(&mut header, MAX),
             Err(Violation::TooBig)
         );
+    }
+
+    #[test]
+    fn frames_are_cut_only_between_frames() {
+        let mut frames = Vec::new();
+        for size in [10, 200, 70_000, 0] {
+            write_header(&mut frames, BINARY, size);
+            frames.resize(frames.len() + size, 0);
+        }
+        let ends = [12, 12 + 204, 12 + 204 + 70_010, 12 + 204 + 70_010 + 2];
+        assert_eq!(whole_frames(&frames, 1), ends[0]);
+        assert_eq!(whole_frames(&frames, ends[1]), ends[1]);
+        assert_eq!(whole_frames(&frames, ends[2] - 1), ends[1]);
+        assert_eq!(whole_frames(&frames[ends[1]..], 100), 70_010);
+        assert_eq!(whole_frames(&frames, 100_000), ends[3]);
+        assert_eq!(whole_frames(&[], 100), 0);
     }
 
     #[test]

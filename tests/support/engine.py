@@ -179,8 +179,7 @@ class Rig:
         proxy_from: list[str] | None = None,
         **limits: int,
     ) -> None:
-        self.certificate = certificate
-        self.engine: EnginePort = open_engine(
+        engine = open_engine(
             host="127.0.0.1",
             port=0,
             threads=threads,
@@ -191,9 +190,39 @@ class Rig:
             proxy_from=proxy_from or [],
             limits={"close_timeout_ms": 1000} | limits,
         )
-        self.engine.start()
+        engine.start()
+        self._wrap(engine, certificate)
+
+    def _wrap(self, engine: EnginePort, certificate: Certificate | None) -> None:
+        self.certificate = certificate
+        self.engine = engine
         self._events: list[tuple[Any, ...]] = []
         self._sockets: list[socket.socket] = []
+
+    @classmethod
+    def around(cls, engine: EnginePort) -> Rig:
+        """A rig for a plaintext engine that runs already."""
+        rig = cls.__new__(cls)
+        rig._wrap(engine, None)
+        return rig
+
+    def in_thread(self, work: Callable[[], object]) -> threading.Thread:
+        """Run something that waits for the client's side."""
+        thread = threading.Thread(target=work, daemon=True)
+        thread.start()
+        return thread
+
+    def until_refused(self) -> None:
+        """Wait until nobody listens at the port."""
+
+        def is_refused() -> bool:
+            try:
+                socket.create_connection(("127.0.0.1", self.engine.port)).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        eventually(is_refused, "the port is closed")
 
     def dial(self) -> socket.socket:
         """A TCP connection."""
