@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from iris import __version__
+from iris import __version__, observe
 from iris.admin import AdminServer, measure_lag
 from iris.admin_socket import AdminError, AdminSocket
 from iris.config import ConfigError, Settings
@@ -93,6 +93,7 @@ class Node:
         self.edges: list[EdgeShell] = []
         self._http_refused: Counter[str] = Counter()
         self._failure: StoreError | None = None
+        self.audit = upkeep.Audit()
         self._ready = False
 
     async def run(self, on_ready: Callable[[str, str], None]) -> StoreError | None:
@@ -164,7 +165,6 @@ class Node:
         await self._admin_socket.start()
         self._admin_url = await self._admin.start()
         self._open_engines()
-        self.audit = upkeep.Audit()
         self.metrics.watch_gc()
         self._tasks = [
             asyncio.create_task(upkeep.run(self.node, self.store, self.horizon, self.audit)),
@@ -231,6 +231,22 @@ class Node:
             await self.node.settle()
         if hasattr(self, "passwords"):
             self.passwords.close()
+
+    def _on_http_refused(self, name: str) -> None:
+        self._http_refused[name] += 1
+
+    def _engine_stats(self) -> Mapping[str, float]:
+        return observe.engine_totals(self.engines)
+
+    def _node_stats(self) -> NodeStats:
+        return observe.node_stats(
+            self.node, [shell.edge for shell in self.edges], self.engines, self.audit,
+            {
+                "iris_http_refused_total": self._http_refused.total(),
+                "iris_http_hashes_waiting": self.passwords.waiting,
+                "iris_http_rate_rows": self._app.state.service.rates.rows,
+            },
+        )  # fmt: skip
 
     def _fail(self, error: StoreError) -> None:
         self._failure = error
@@ -316,43 +332,6 @@ class Node:
         stats = self._node_stats()
         labelled = {f"{name}[{label}]": value for (name, label), value in stats.labelled.items()}
         return {**stats.counters, **labelled}
-
-    # --- metrics ---
-    def _on_http_refused(self, name: str) -> None:
-        self._http_refused[name] += 1
-
-    def _engine_stats(self) -> Mapping[str, float]:
-        total: dict[str, float] = {}
-        for engine in self.engines:
-            for name, value in engine.stats().items():
-                if isinstance(value, int | float):
-                    total[name] = total.get(name, 0) + value
-        return total
-
-    def _node_stats(self) -> NodeStats:
-        turn = self.node.turn
-        counters: dict[str, float] = {}
-        labelled: dict[Any, float] = {}
-        for source in (turn.counters, *(shell.edge.counters for shell in self.edges)):
-            for name, value in source.items():
-                if isinstance(name, str):
-                    counters[name] = counters.get(name, 0) + value
-                else:
-                    labelled[name] = labelled.get(name, 0) + value
-        for engine in self.engines:
-            closed = engine.stats().get("closed")
-            for code, value in closed.items() if isinstance(closed, dict) else ():
-                labelled["iris_closed_total", code] = labelled.get(("iris_closed_total", code), 0) + value
-        labelled["iris_messages_total", "accepted"] = counters.pop("iris_messages_accepted_total", 0)
-        counters["iris_sessions"] = sum(len(shell.edge.sessions) for shell in self.edges)
-        counters["iris_users_loaded"] = len(self.node.residents)
-        counters["iris_http_refused_total"] = self._http_refused.total()
-        counters["iris_http_hashes_waiting"] = self.passwords.waiting
-        counters["iris_http_rate_rows"] = self._app.state.service.rates.rows
-        labelled["iris_queue_items", "commit_rows"] = len(turn.writes)
-        for state, value in self.audit.rows.items() if hasattr(self, "audit") else ():
-            labelled["iris_conservation_rows", state] = value
-        return NodeStats(counters, labelled)
 
 
 def _read(path: Path) -> bytes:

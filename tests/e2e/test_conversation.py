@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from iris_sdk import Client
-from tests.support.people import join, live, run, screen, shown, texts, until, until_true
+from tests.support.people import join, live, run, screen, shown, texts, until, until_shown
 from tests.support.server import Server
 
 
@@ -37,7 +37,7 @@ def test_offline_message_waits_and_both_sides_catch_up(tls_server: Server, tmp_p
             assert (await a.wait(sent[-1].message_id, "accepted", timeout=20)).state == "accepted"
         async with Client(bob) as b:
             await live(b)
-            await until_true(lambda: len(shown(b)) == 300, b)
+            await until_shown(b, 300)
             assert texts(shown(b)) == [f"while you were out {n}" for n in range(300)]
         async with Client(ada) as a:
             assert (await a.wait(sent[-1].message_id, "delivered", timeout=20)).state == "delivered"
@@ -59,7 +59,7 @@ def test_four_devices_one_far_behind_end_with_equal_histories(tls_server: Server
                     await two.send("@four_bob", f"two {n}")
                     await b.send("@four_ada", f"bob {n}")
                 for client in (one, two, three, b):
-                    await until_true(lambda client=client: len(shown(client)) == 150, client)  # type: ignore[misc]
+                    await until_shown(client, 150)
                 last = next(row for row in reversed(shown(three)) if row.kind == "message")
                 await three.mark_read("@four_bob")
                 for client in (one, two):
@@ -70,7 +70,7 @@ def test_four_devices_one_far_behind_end_with_equal_histories(tls_server: Server
                 assert screen(three, b.user) == expected
                 assert screen(b, one.user) == expected
             async with Client(ada[3]) as four:  # it was never online: everything is a catch-up
-                await until_true(lambda: len(shown(four)) == 150, four)
+                await until_shown(four, 150)
                 assert screen(four, b.user) == expected
                 event = await until(four, lambda event: event.kind == "read" and event.seq >= last.seq)
                 assert event.kind == "read"
@@ -92,7 +92,7 @@ def test_a_thousand_messages_in_order_across_twenty_reconnects(tls_server: Serve
                         await live(a)
             async with Client(ada) as a:
                 await a.flush(timeout=60)
-                await until_true(lambda: len(shown(b)) >= 1000, b)
+                await until_shown(b, 1000)
                 assert texts(shown(b)) == expected
                 assert screen(b, a.user) == expected
                 assert screen(a, b.user) == expected
@@ -121,8 +121,8 @@ def test_answers_show_after_their_questions_on_both_screens(tls_server: Server, 
                 group.create_task(answer())
                 for n in range(60):
                     await a.send("@turn_bob", f"q{n}")
-            await until_true(lambda: len(shown(a)) == 120, a)
-            await until_true(lambda: len(shown(b)) == 120, b)
+            await until_shown(a, 120)
+            await until_shown(b, 120)
             on_screen = screen(a, b.user)
             assert on_screen == screen(b, a.user)
             assert all(on_screen.index(f"q{n}") < on_screen.index(f"re q{n}") for n in range(60))

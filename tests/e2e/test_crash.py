@@ -6,11 +6,13 @@ import asyncio
 import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from iris_sdk import Client
-from tests.support.people import join, live, run, screen, shown, texts, until_true
-from tests.support.server import Server
+from tests.e2e.conftest import QUICK
+from tests.support.people import join, live, run, screen, shown, texts, until_shown
+from tests.support.server import Server, serving
 
 ROUNDS = 30
 PER_ROUND = 40
@@ -63,7 +65,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed(server: Server, tm
             assert await b.flush(timeout=60) == 0
             total = len(from_ada) + len(from_bob)
             for client in (a, b):
-                await until_true(lambda client=client: len(shown(client)) >= total, client)  # type: ignore[misc]
+                await until_shown(client, total)
             assert texts([row for row in shown(b) if row.kind == "message"]) == from_ada
             assert texts([row for row in shown(a) if row.kind == "message"]) == from_bob
             assert screen(a, b.user) == screen(b, a.user)
@@ -72,7 +74,13 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed(server: Server, tm
     run(case(), 400)
 
 
-def test_nothing_is_lost_or_doubled_when_the_receiver_is_killed(server: Server, tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled_when_the_receiver_is_killed(tmp_path: Path) -> None:
+    # A small window, so that thirty deaths fit into one catch-up.
+    with serving(tmp_path / "data", settings={**QUICK, "limits.deliver_window": 32}) as server:
+        kill_the_receiver(server, tmp_path)
+
+
+def kill_the_receiver(server: Server, tmp_path: Path) -> None:
     chance = random.Random(20260102)
     expected = [f"{n:05}" for n in range(CATCH_UP)]
 
@@ -92,15 +100,17 @@ def test_nothing_is_lost_or_doubled_when_the_receiver_is_killed(server: Server, 
         ) as receiver:
             assert receiver.stdout is not None
             assert receiver.stdout.readline() == "open\n"
-            for _ in range(chance.randint(0, 120)):  # die after so many new messages, somewhere in the next batch
-                if not receiver.stdout.readline():
-                    break
+            watchdog = threading.Timer(20.0, receiver.kill)
+            watchdog.start()
+            for _ in range(chance.randint(0, 150)):  # die after so many new messages, somewhere in the next batch
+                assert receiver.stdout.readline(), "no message came"
             receiver.kill()
+            watchdog.cancel()
 
     async def finish() -> None:
         async with Client(bob) as b:
             assert 0 < len(shown(b)) < CATCH_UP  # it was cut in the middle, and every row it printed was kept
-            await until_true(lambda: len(shown(b)) >= CATCH_UP, b)
+            await until_shown(b, CATCH_UP)
             assert texts(shown(b)) == expected
             assert screen(b, ada) == expected
 

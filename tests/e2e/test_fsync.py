@@ -9,7 +9,7 @@ from pathlib import Path
 from iris_sdk import Client
 from tests.durability.fsync_shim import build_fsync_shim
 from tests.e2e.conftest import QUICK
-from tests.support.people import join, live, run, shown, texts, until, until_true
+from tests.support.people import join, live, run, shown, texts, until, until_shown
 from tests.support.server import Server
 
 DELAY_S = 0.4
@@ -76,7 +76,7 @@ def test_a_failed_sync_ends_the_server_and_loses_nothing(tmp_path: Path) -> None
             server.start()
             await a.wait(doubtful.message_id, "delivered", timeout=30)
             await a.send(b.user, "after")
-            await until_true(lambda: len(shown(b)) >= 3, b)
+            await until_shown(b, 3)
             assert texts(shown(b)) == ["before", "while it failed", "after"]
 
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from iris_sdk import Client, ConnectionState, Event
-from tests.support.people import WAIT_S, join, link, live, run, shown, until, until_true
+from tests.support.people import WAIT_S, join, link, live, run, shown, until, until_shown
 from tests.support.server import Server, serving
 
 
@@ -104,7 +103,7 @@ def test_a_client_that_vanishes_is_offline_for_its_contacts(tmp_path: Path) -> N
                 "async def main():\n    async with Client(sys.argv[1]) as me:\n        await asyncio.Event().wait()\n"
                 "asyncio.run(main())\n"
             )
-            ghost = subprocess.Popen([sys.executable, "-c", code, str(bob)])
+            ghost = await asyncio.create_subprocess_exec(sys.executable, "-c", code, str(bob))
             try:
                 async with Client(ada) as a:
                     await live(a)
@@ -117,7 +116,7 @@ def test_a_client_that_vanishes_is_offline_for_its_contacts(tmp_path: Path) -> N
                             pass
             finally:
                 ghost.kill()
-                ghost.wait()
+                await ghost.wait()
 
         run(case())
 
@@ -159,7 +158,7 @@ def test_log_out_closes_the_live_connection_and_a_log_in_works_at_once(tls_serve
             sent = await b.send("@out_ada", "are you there?")
             async with Client(again) as a3:
                 await live(a3)
-                await until_true(lambda: len(shown(a3)) == 1, a3)
+                await until_shown(a3, 1)
                 assert (await b.wait(sent.message_id, "delivered", timeout=WAIT_S)).state == "delivered"
 
     run(case())

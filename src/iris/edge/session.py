@@ -25,14 +25,14 @@ class Bucket:
         self.left = 2.0 * rate
         self.at = now
 
-    def take(self, now: int) -> bool:
-        """Whether one more is allowed now."""
+    def take(self, now: int, cost: float = 1.0) -> bool:
+        """Whether one more is allowed now, one that counts for `cost`."""
         if now != self.at:
             self.left = min(2.0 * self.rate, self.left + (now - self.at) * self.rate / 1000)
             self.at = now
-        if self.left < 1.0:
+        if self.left < cost:
             return False
-        self.left -= 1.0
+        self.left -= cost
         return True
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from iris.edge.edge import Edge
 
 Frame = tuple[Any, ...]
+WATCHES_PER_SIGNAL = 8  # so many watched users count as one signal: each may be a user to load
 PAUSE_MS = 1_000  # what a refusal asks the client to wait
 
 
@@ -83,11 +84,11 @@ def _typing(edge: Edge, session: Session, frame: Frame) -> None:
 
 
 def _watch(edge: Edge, session: Session, frame: Frame) -> None:
-    if not _allowed(edge, session, WATCH):
-        return
     wanted = tuple(dict.fromkeys(frame[2]))
     if len(wanted) > edge.limits.watches_max:
         edge.problem(session, WATCH, ErrorCode.TOO_MANY_WATCHES)
+        return
+    if not _allowed(edge, session, WATCH, 1 + len(wanted) / WATCHES_PER_SIGNAL):
         return
     for target in set(session.watches).difference(wanted):
         edge.watch(session, target, False)
@@ -129,11 +130,11 @@ def _closed(edge: Edge, session: Session, frame: Frame) -> None:
     edge.gone(session)
 
 
-def _allowed(edge: Edge, session: Session, frame: int) -> bool:
+def _allowed(edge: Edge, session: Session, frame: int, cost: float = 1.0) -> bool:
     if not edge.lease.stands(edge.now.mono):
         edge.problem(session, frame, ErrorCode.OVERLOADED, PAUSE_MS)
         return False
-    if session.signals is not None and not session.signals.take(edge.now.mono):
+    if session.signals is not None and not session.signals.take(edge.now.mono, cost):
         edge.problem(session, frame, ErrorCode.RATE_LIMITED, PAUSE_MS)
         return False
     return True
