@@ -26,7 +26,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"core"},
     "metrics": PORTS,
     "admin": PORTS | {"config", "logs", "metrics"},
-    "app": PORTS | SHELLS | {"config", "logs", "metrics", "admin"},
+    "observe": PORTS | SHELLS | {"metrics"},
+    "app": PORTS | SHELLS | {"config", "logs", "metrics", "admin", "observe"},
     "__main__": {"cli"},
     "bench": {"core", "config"},  # drives a server from outside, through the SDK
     "cli": PORTS | SHELLS | {"bench", "config", "logs", "metrics", "admin", "app"},
