@@ -87,7 +87,7 @@ def test_a_broken_catalogue_is_refused(words: str, change: Change, tmp_path: Pat
 
 # --- every row is proven ---
 @cache
-def tests_text() -> str:
+def text_of_tests() -> str:
     """All tests but the tidy ones, and the Rust tests."""
     python = [text_of(p) for p in code_files("tests") if HERE not in p.parents]
     rust = []
@@ -98,7 +98,7 @@ def tests_text() -> str:
 
 
 @cache
-def sources_text() -> str:
+def text_of_sources() -> str:
     """All hand-written sources of server, SDK and engine."""
     return "\n".join(text_of(p) for p in [*code_files("src"), *code_files("engine", suffix=".rs")])
 
@@ -106,14 +106,14 @@ def sources_text() -> str:
 def is_proven(kind: str, name: str) -> bool:
     """Whether a test names this error, close code or limit, or a source this metric."""
     if kind == "metrics":
-        return re.search(rf"\b{name.removesuffix('_total')}(_total)?\b", sources_text()) is not None
+        return re.search(rf"\b{name.removesuffix('_total')}(_total)?\b", text_of_sources()) is not None
     if kind == "limits":
-        return re.search(rf"\b{name}\b", tests_text()) is not None
+        return re.search(rf"\b{name}\b", text_of_tests()) is not None
     enum, module = ("ErrorCode", "error") if kind == "errors" else ("CloseCode", "close")
     spellings = [rf"\b{enum}\.{name}\b", rf"\b{module}::{name}\b"]
     if name not in server.ErrorCode.__members__ or name not in server.CloseCode.__members__:
         spellings.append(rf"[\"']{name}[\"']")
-    return any(re.search(spelling, tests_text()) for spelling in spellings)
+    return any(re.search(spelling, text_of_tests()) for spelling in spellings)
 
 
 ROWS = {
