@@ -13,6 +13,7 @@ pub mod handover;
 pub mod http;
 pub mod limits;
 mod listener;
+pub mod load;
 mod pipe;
 pub mod proxy;
 mod slab;

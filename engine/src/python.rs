@@ -14,6 +14,7 @@ use crate::codec::{self, pb, ClientFrame, Encoder, Form};
 use crate::engine::{self, Error, Options};
 use crate::handover::Event;
 use crate::limits::Limits;
+use crate::load;
 use crate::proxy::Network;
 use crate::stats::STATES;
 
@@ -332,10 +333,75 @@ fn source_digest() -> &'static str {
     env!("IRIS_SOURCE_DIGEST")
 }
 
+/// A certificate (DER) for one address, and its private key (PKCS#8, DER).
+#[pyfunction]
+fn self_signed<'py>(
+    py: Python<'py>,
+    address: &str,
+) -> PyResult<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let made = load::self_signed(self::address(address)?).map_err(EngineError::new_err)?;
+    Ok((PyBytes::new(py, &made.0), PyBytes::new(py, &made.1)))
+}
+
+/// Runs a load; see load.rs. The GIL is held only while `on_moment` runs.
+#[pyfunction]
+#[pyo3(name = "load", signature = (*, host, port, root, tokens, users, numbers, on_moment))]
+#[allow(clippy::too_many_arguments)] // all by keyword
+fn run_load<'py>(
+    py: Python<'py>,
+    host: &str,
+    port: u16,
+    root: Vec<u8>,
+    tokens: Vec<String>,
+    users: Vec<Vec<u8>>,
+    numbers: &Bound<'py, PyDict>,
+    on_moment: Py<PyAny>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let mut plan = load::Plan {
+        address: (address(host)?, port).into(),
+        root,
+        tokens,
+        users,
+        numbers: load::Numbers::default(),
+    };
+    for (name, value) in numbers {
+        plan.numbers
+            .set(&name.extract::<String>()?, value.extract()?)
+            .map_err(PyValueError::new_err)?;
+    }
+    let mut raised = None;
+    let outcome = py.detach(|| {
+        load::run(&plan, &mut |moment, done| {
+            let told = Python::attach(|py| {
+                py.check_signals()?;
+                on_moment.call1(py, (moment, done)).map(drop)
+            });
+            let on = told.is_ok();
+            raised = raised.take().or(told.err());
+            on
+        })
+    });
+    if let Some(error) = raised {
+        return Err(error);
+    }
+    let report = outcome.map_err(EngineError::new_err)?;
+    let histograms = PyDict::new(py);
+    for (name, histogram) in &report.histograms {
+        histograms.set_item(name, histogram.rows())?;
+    }
+    let result = PyDict::new(py);
+    result.set_item("counts", report.counts)?;
+    result.set_item("histograms", histograms)?;
+    result.set_item("faults", report.faults)?;
+    Ok(result)
+}
+
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Engine>()?;
     module.add("EngineError", module.py().get_type::<EngineError>())?;
     module.add_function(wrap_pyfunction!(source_digest, module)?)?;
+    module.add_function(wrap_pyfunction!(self_signed, module)?)?;
+    module.add_function(wrap_pyfunction!(run_load, module)?)?;
     Ok(())
 }

@@ -220,6 +220,7 @@ impl Worker {
                 self.slab.put_back(conn);
             }
             Err(Gone(code)) => {
+                self.turn.out.clear(); // what could not be written is for nobody else
                 conn.tell(code, &mut self.turn);
                 self.move_state(before, None);
                 self.forget(&conn);

@@ -177,7 +177,7 @@ fn length(short: usize, rest: &[u8]) -> Result<Option<(u64, usize)>, Violation> 
     Ok(Some((length, taken)))
 }
 
-fn unmask(payload: &mut [u8], mask: [u8; 4]) {
+pub fn unmask(payload: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
     let mut chunks = payload.chunks_exact_mut(8);

@@ -1,8 +1,9 @@
 """The engine's Python face (engine/src/python.rs). Frames are the flat tuples of iris.core.frames."""
 
+from collections.abc import Callable
 from typing import Any, final
 
-__all__ = ["Engine", "EngineError", "source_digest"]
+__all__ = ["Engine", "EngineError", "load", "self_signed", "source_digest"]
 
 class EngineError(Exception):
     """The engine cannot do what was asked: its options or the order of calls are wrong."""
@@ -36,3 +37,14 @@ class Engine:
     def stats(self) -> dict[str, Any]: ...
 
 def source_digest() -> str: ...
+def self_signed(address: str) -> tuple[bytes, bytes]: ...
+def load(
+    *,
+    host: str,
+    port: int,
+    root: bytes,
+    tokens: list[str],
+    users: list[bytes],
+    numbers: dict[str, int],
+    on_moment: Callable[[str, int], None],
+) -> dict[str, Any]: ...

@@ -29,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "observe": PORTS | SHELLS | {"metrics"},
     "app": PORTS | SHELLS | {"config", "logs", "metrics", "admin", "observe"},
     "__main__": {"cli"},
-    "bench": {"core", "config"},  # drives a server from outside, through the SDK
+    "bench": {"core", "config", "_engine"},  # drives a server from outside, through the SDK
     "cli": PORTS | SHELLS | {"bench", "config", "logs", "metrics", "admin", "app"},
 }
 USES_SDK = {"bench", "cli"}  # the only parts of iris that may import iris_sdk

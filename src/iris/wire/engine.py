@@ -101,7 +101,7 @@ def source_digest(root: Path) -> str | None:
         return None
     protocol = root / "protocol" / "iris" / "v1" / "frames.proto"
     # In the order in which Rust sorts these paths.
-    sources = [protocol, folder / "Cargo.toml", folder / "build.rs", *sorted((folder / "src").glob("*.rs"))]
+    sources = [protocol, folder / "Cargo.toml", folder / "build.rs", *sorted((folder / "src").rglob("*.rs"))]
     sums = b"".join(zlib.crc32(source.read_bytes()).to_bytes(4, "big") for source in sources)
     return f"{zlib.crc32(sums):08x}-{len(sources)}"
 

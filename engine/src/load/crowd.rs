@@ -1,0 +1,225 @@
+//! The connections of one thread: they arrive, stay, leave. What is said meanwhile is pairs.rs's business.
+
+use std::io;
+use std::ops::Range;
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::link::{Link, Target};
+use super::{Observer, Plan, Report, Shared, MS};
+use crate::codec::pb::{self, server_frame::Body};
+use crate::codec::ClientFrame;
+use crate::sys::{Epoll, Ready, IN, OUT};
+
+const EVENTS_PER_TURN: usize = 1024;
+const ARRIVAL_NS: u64 = 30_000 * MS; // without any progress
+const TICK_NS: u64 = 200 * MS;
+
+pub struct Crowd<'a> {
+    pub plan: &'a Plan,
+    pub shared: &'a Shared,
+    pub part: Range<usize>, // of the plan's connections
+    pub report: Report,
+    pub send_window: u64, // the smallest that a Welcome named
+    target: &'a Target,
+    epoll: Epoll,
+    links: Vec<Option<Link>>,
+    ready: Vec<Ready>,
+    observer: Option<Observer<'a>>,
+    ticked_at: u64,
+}
+
+impl<'a> Crowd<'a> {
+    pub fn new(
+        plan: &'a Plan,
+        target: &'a Target,
+        shared: &'a Shared,
+        part: Range<usize>,
+        observer: Option<Observer<'a>>,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            plan,
+            shared,
+            report: Report::default(),
+            send_window: u64::MAX,
+            target,
+            epoll: Epoll::new()?,
+            links: part.clone().map(|_| None).collect(),
+            ready: vec![Ready { events: 0, u64: 0 }; EVENTS_PER_TURN],
+            observer,
+            ticked_at: 0,
+            part,
+        })
+    }
+
+    /// Tells the observer, in the one thread that has it.
+    pub fn tell(&mut self, moment: &'static str) {
+        let done = self.shared.done.load(Relaxed);
+        if let Some(observer) = &mut self.observer {
+            if !observer(moment, done) {
+                self.shared.ended.store(true, Relaxed);
+            }
+        }
+    }
+
+    /// Something that must not happen, after which going on makes no sense.
+    pub fn give_up(&mut self, what: String) {
+        self.report.fault(what);
+        self.shared.ended.store(true, Relaxed);
+    }
+
+    /// Opens every connection and waits for its Welcome.
+    pub fn arrive(&mut self) {
+        let (total, mut opened, mut welcomed) = (self.links.len(), 0, 0);
+        let mut progress_at = self.shared.now();
+        while welcomed < total && !self.shared.ended.load(Relaxed) {
+            while opened < total && opened - welcomed < self.plan.numbers.concurrency as usize {
+                self.open(opened);
+                opened += 1;
+            }
+            let before = welcomed;
+            for index in self.wait(100) {
+                while let Some(body) = self.next(index) {
+                    if self.welcome(index, &body) {
+                        welcomed += 1;
+                    }
+                }
+                self.flush(index);
+            }
+            let now = self.shared.now();
+            if welcomed > before {
+                self.shared
+                    .done
+                    .fetch_add((welcomed - before) as u64, Relaxed);
+                progress_at = now;
+            } else if now - progress_at > ARRIVAL_NS {
+                self.give_up(format!("{welcomed} of {total} connections, then silence"));
+            }
+        }
+        self.report.count("arrived", welcomed as u64);
+    }
+
+    fn open(&mut self, index: usize) {
+        let hello = pb::Hello {
+            token: self.plan.tokens[self.part.start + index].clone(),
+            cursor: None,
+            features: Vec::new(),
+            client: "iris-bench".into(),
+        };
+        let opened = Link::open(self.target, hello, self.shared.now()).and_then(|link| {
+            self.epoll
+                .add(link.fd(), IN, index as u64)
+                .map_err(|error| error.to_string())?;
+            Ok(link)
+        });
+        match opened {
+            Ok(link) => {
+                self.links[index] = Some(link);
+                self.flush(index);
+            }
+            Err(error) => self.give_up(format!("connection {index}: {error}")),
+        }
+    }
+
+    fn welcome(&mut self, index: usize, body: &Body) -> bool {
+        match body {
+            Body::Welcome(welcome) if welcome.user == self.plan.users[self.part.start + index] => {
+                let opened_at = self.links[index].as_ref().map_or(0, |link| link.opened_at);
+                self.report.time("login", self.shared.now() - opened_at);
+                let window = welcome
+                    .limits
+                    .as_ref()
+                    .map_or(0, |limits| limits.send_window);
+                self.send_window = self.send_window.min(u64::from(window));
+                true
+            }
+            other => {
+                self.give_up(format!(
+                    "connection {index}: instead of a Welcome {other:?}"
+                ));
+                false
+            }
+        }
+    }
+
+    /// Keeps all connections open for a while; nothing but pings is to be said.
+    pub fn hold(&mut self) {
+        let end = self.shared.now() + self.plan.numbers.hold_ms * MS;
+        while self.shared.now() < end && !self.shared.ended.load(Relaxed) {
+            for index in self.wait(100) {
+                while let Some(body) = self.next(index) {
+                    self.report
+                        .fault(format!("an idle connection is told {body:?}"));
+                }
+                self.flush(index);
+            }
+        }
+    }
+
+    /// Closes every connection.
+    pub fn leave(&mut self) {
+        for index in 0..self.links.len() {
+            if let Some(link) = &mut self.links[index] {
+                link.say_goodbye();
+                self.flush(index);
+            }
+            self.links[index] = None;
+        }
+    }
+
+    /// Waits for readable connections and reads them. A broken one ends the load.
+    pub fn wait(&mut self, timeout_ms: i32) -> Vec<usize> {
+        let count = self.epoll.wait(&mut self.ready, timeout_ms);
+        let ready = self.ready[..count].iter();
+        let indexes: Vec<usize> = ready.map(|event| event.u64 as usize).collect();
+        for &index in &indexes {
+            if let Some(Err(error)) = self.links[index].as_mut().map(Link::receive) {
+                self.give_up(format!("connection {index}: {error}"));
+            }
+        }
+        let now = self.shared.now();
+        if now - self.ticked_at >= TICK_NS {
+            self.ticked_at = now;
+            self.tell("tick");
+        }
+        indexes
+    }
+
+    /// The next frame of a connection.
+    pub fn next(&mut self, index: usize) -> Option<Body> {
+        match self.links[index].as_mut()?.next() {
+            Ok(body) => body,
+            Err(error) => {
+                self.links[index] = None;
+                self.give_up(format!("connection {index}: {error}"));
+                None
+            }
+        }
+    }
+
+    /// Queues a frame.
+    pub fn send(&mut self, index: usize, frame: ClientFrame) {
+        if let Some(link) = &mut self.links[index] {
+            link.send(frame);
+        }
+    }
+
+    /// Sends what is queued.
+    pub fn flush(&mut self, index: usize) {
+        let Some(link) = &mut self.links[index] else {
+            return;
+        };
+        let outcome = link.flush().and_then(|blocked| {
+            if blocked != link.blocked {
+                link.blocked = blocked;
+                let events = if blocked { IN | OUT } else { IN };
+                let changed = self.epoll.modify(link.fd(), events, index as u64);
+                return changed.map_err(|error| error.to_string());
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            self.links[index] = None;
+            self.give_up(format!("connection {index}: {error}"));
+        }
+    }
+}

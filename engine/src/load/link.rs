@@ -1,0 +1,275 @@
+//! One client's connection: TCP, TLS, the upgrade, Hello, then frames both ways. Never waits, except to connect.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
+use std::os::fd::{AsRawFd, RawFd};
+use std::sync::Arc;
+
+use prost::Message;
+use rustls::client::Resumption;
+use rustls::{ClientConfig, ClientConnection, RootCertStore};
+use rustls_pki_types::{CertificateDer, ServerName};
+
+use crate::codec::pb::{self, server_frame::Body};
+use crate::codec::ClientFrame;
+use crate::ws;
+
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ=="; // RFC 6455, 1.3
+const KEY_ANSWER: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+const PROTOCOL: &str = "iris.v1.pb";
+const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // not zero: the server has real work with it
+const READ_BYTES: usize = 4096; // what rustls takes in one read
+
+/// Where all links lead, and what they trust.
+pub struct Target {
+    address: SocketAddr,
+    name: ServerName<'static>,
+    config: Arc<ClientConfig>,
+}
+
+impl Target {
+    /// `root` is the certificate to trust, in DER.
+    pub fn new(address: SocketAddr, root: &[u8]) -> Result<Self, String> {
+        let wrong = |error: rustls::Error| format!("the certificate cannot be trusted: {error}");
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from(root.to_vec()))
+            .map_err(wrong)?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(wrong)?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled(); // every handshake is a full one
+        Ok(Self {
+            address,
+            name: ServerName::from(address.ip()),
+            config: Arc::new(config),
+        })
+    }
+}
+
+enum Stage {
+    Upgrade(pb::Hello), // TLS handshake, then HTTP
+    Frames,
+}
+
+pub struct Link {
+    socket: TcpStream,
+    tls: ClientConnection,
+    stage: Stage,
+    input: Vec<u8>,
+    taken: usize, // of the input
+    output: Vec<u8>,
+    pub blocked: bool, // the kernel takes no more: epoll is asked to tell
+    pub opened_at: u64,
+}
+
+impl Link {
+    /// Connects and begins the handshake; `flush` sends what is due.
+    pub fn open(target: &Target, hello: pb::Hello, now: u64) -> Result<Self, String> {
+        let socket = TcpStream::connect(target.address).map_err(told)?;
+        socket.set_nonblocking(true).map_err(told)?;
+        socket.set_nodelay(true).map_err(told)?;
+        let tls = ClientConnection::new(Arc::clone(&target.config), target.name.clone())
+            .map_err(|error| error.to_string())?;
+        let request = format!(
+            "GET /v1/connect HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n",
+            target.address
+        );
+        Ok(Self {
+            socket,
+            tls,
+            stage: Stage::Upgrade(hello),
+            input: Vec::new(),
+            taken: 0,
+            output: request.into_bytes(),
+            blocked: false,
+            opened_at: now,
+        })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+
+    /// Takes what the socket has; `next` then gives the frames.
+    pub fn receive(&mut self) -> Result<(), String> {
+        if self.taken == self.input.len() {
+            self.input.clear();
+        } else {
+            self.input.drain(..self.taken);
+        }
+        self.taken = 0;
+        loop {
+            let count = match self.tls.read_tls(&mut self.socket) {
+                Ok(0) => return Err("the server has closed the connection".into()),
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(told(error)),
+            };
+            let state = self
+                .tls
+                .process_new_packets()
+                .map_err(|error| error.to_string())?;
+            let (plain, length) = (state.plaintext_bytes_to_read(), self.input.len());
+            self.input.resize(length + plain, 0);
+            self.tls
+                .reader()
+                .read_exact(&mut self.input[length..])
+                .map_err(told)?;
+            if count < READ_BYTES {
+                break;
+            }
+        }
+        if matches!(self.stage, Stage::Upgrade(_)) {
+            self.upgrade()?;
+        }
+        Ok(())
+    }
+
+    fn upgrade(&mut self) -> Result<(), String> {
+        let Some(end) = self.input.windows(4).position(|four| four == b"\r\n\r\n") else {
+            return Ok(());
+        };
+        let head = String::from_utf8_lossy(&self.input[..end]);
+        if !head.starts_with("HTTP/1.1 101")
+            || !head.contains(KEY_ANSWER)
+            || !head.contains(PROTOCOL)
+        {
+            return Err(format!("no upgrade: {head:.200}"));
+        }
+        self.taken = end + 4;
+        if let Stage::Upgrade(hello) = std::mem::replace(&mut self.stage, Stage::Frames) {
+            self.send(ClientFrame::Hello(hello));
+        }
+        Ok(())
+    }
+
+    /// The next frame that has come whole. Pings are answered on the way.
+    pub fn next(&mut self) -> Result<Option<Body>, String> {
+        if matches!(self.stage, Stage::Upgrade(_)) {
+            return Ok(None);
+        }
+        while let Some((opcode, place)) = frame(&self.input[self.taken..])? {
+            let payload = &self.input[self.taken + place.start..self.taken + place.end];
+            self.taken += place.end;
+            match opcode {
+                ws::BINARY => {
+                    let frame =
+                        pb::ServerFrame::decode(payload).map_err(|error| error.to_string())?;
+                    return frame.body.map(Some).ok_or("a frame without a body".into());
+                }
+                ws::PING => write(&mut self.output, ws::PONG, payload),
+                ws::CLOSE => {
+                    let code = payload
+                        .first_chunk()
+                        .map_or(0, |code| u16::from_be_bytes(*code));
+                    return Err(format!("the server has closed with {code}"));
+                }
+                _ => return Err(format!("WebSocket opcode {opcode}")),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Queues a frame; `flush` sends all of them as one TLS record.
+    pub fn send(&mut self, frame: ClientFrame) {
+        let message = pb::ClientFrame { body: Some(frame) };
+        write(&mut self.output, ws::BINARY, &message.encode_to_vec());
+    }
+
+    /// Queues a close frame.
+    pub fn say_goodbye(&mut self) {
+        write(&mut self.output, ws::CLOSE, &1000_u16.to_be_bytes());
+    }
+
+    /// Gives the kernel what it takes; whether something is left.
+    pub fn flush(&mut self) -> Result<bool, String> {
+        if !self.output.is_empty() && !self.tls.is_handshaking() {
+            self.tls.writer().write_all(&self.output).map_err(told)?;
+            self.output.clear();
+        }
+        while self.tls.wants_write() {
+            match self.tls.write_tls(&mut self.socket) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) => return Err(told(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn told(error: io::Error) -> String {
+    error.to_string()
+}
+
+/// Appends a masked final frame.
+fn write(out: &mut Vec<u8>, opcode: u8, payload: &[u8]) {
+    let start = out.len();
+    ws::write_header(out, opcode, payload.len());
+    out[start + 1] |= 0x80;
+    out.extend_from_slice(&MASK);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    ws::unmask(&mut out[start..], MASK);
+}
+
+/// Opcode of the first frame of `input` and where its payload is; `None` while it is incomplete.
+fn frame(input: &[u8]) -> Result<Option<(u8, Range<usize>)>, String> {
+    let [first, second, rest @ ..] = input else {
+        return Ok(None);
+    };
+    if first & 0xf0 != 0x80 || second & 0x80 != 0 {
+        return Err(format!(
+            "a WebSocket frame that begins with {first:02x} {second:02x}"
+        ));
+    }
+    let (start, length) = match second {
+        126 => match rest.first_chunk::<2>() {
+            Some(bytes) => (4, usize::from(u16::from_be_bytes(*bytes))),
+            None => return Ok(None),
+        },
+        127 => match rest.first_chunk::<8>() {
+            Some(bytes) => (10, u64::from_be_bytes(*bytes) as usize),
+            None => return Ok(None),
+        },
+        length => (2, usize::from(*length)),
+    };
+    let end = start + length;
+    Ok((input.len() >= end).then_some((first & 0x0f, start..end)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_what_the_server_reads() {
+        for size in [0, 5, 125, 126, 70_000] {
+            let payload = vec![7; size];
+            let mut bytes = Vec::new();
+            write(&mut bytes, ws::BINARY, &payload);
+            let end = bytes.len();
+            let read = ws::Reader::default().next(&mut bytes, 100_000);
+            assert_eq!(read, Ok(Some((end, ws::Item::Message(&payload)))));
+        }
+    }
+
+    #[test]
+    fn frames_of_the_server_are_found_once_they_are_whole() {
+        for size in [0, 125, 126, 65_536] {
+            let mut bytes = Vec::new();
+            ws::write_header(&mut bytes, ws::BINARY, size);
+            let start = bytes.len();
+            bytes.resize(start + size, 1);
+            assert_eq!(frame(&bytes), Ok(Some((ws::BINARY, start..start + size))));
+            assert_eq!(frame(&bytes[..bytes.len() - 1]), Ok(None));
+        }
+        assert!(frame(&[0x02, 0]).is_err() && frame(&[0x82, 0x80]).is_err());
+    }
+}

@@ -1,0 +1,123 @@
+"""`iris bench pairs | idle | login`: reads the command line, runs the scenarios, prints the figures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from iris.bench import probe, scenarios
+from iris.bench.errors import BenchError
+from iris.bench.report import Progress, document, table
+from iris.bench.scenarios import Options
+
+SCENARIOS: dict[str, Callable[[Options, Progress], dict[str, Any]]] = {
+    "pairs": scenarios.pairs,
+    "idle": scenarios.idle,
+    "login": scenarios.login,
+}
+FILES_BASE = 256  # open files of this process besides the connections
+
+
+def main(args: Sequence[str]) -> int:
+    """Run `iris bench` with these arguments; the exit code: 0 measured, 1 failed, 2 wrong usage."""
+    try:
+        chosen = _parser().parse_args(args)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 2
+    progress = Progress()
+    try:
+        found = [SCENARIOS[chosen.what](options, progress) for options in _options(chosen)]
+    except BenchError as error:
+        progress.clear()
+        sys.stderr.write(f"iris: {error}\n{error.detail}\n")
+        return 1
+    except KeyboardInterrupt:
+        progress.clear()
+        return 130
+    progress.clear()
+    if chosen.json:
+        sys.stdout.write(json.dumps(document(found)) + "\n")
+    else:
+        sys.stdout.writelines(table(scenario) for scenario in found)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--quick", action="store_true", help="a small run, to see that it works")
+    common.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    common.add_argument("--folder", type=Path, help="where the server's temporary data goes; a folder on a disk")
+    common.add_argument("--threads", type=_whole, default=1, help="threads of the load (default 1)")
+    common.add_argument("--concurrency", type=_whole, default=32, help="connections being opened at once (default 32)")
+    parser = argparse.ArgumentParser(
+        prog="iris bench",
+        description="Measure `iris serve` as shipped: a fresh server on loopback, with TLS and its own data folder.",
+    )
+    commands = parser.add_subparsers(dest="what", required=True, metavar="pairs | idle | login")
+    pairs = commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts")
+    pairs.add_argument("--pairs", type=_whole, help="senders, each with one receiver (default 100)")
+    pairs.add_argument(
+        "--window",
+        type=_wholes,
+        default=[1, 8],
+        metavar="W[,W…]",
+        help="messages a sender may have unanswered; one run for each (default 1,8)",
+    )
+    pairs.add_argument("--rate", type=_whole, help="messages per second in all, by the clock, instead of a window")
+    pairs.add_argument("--seconds", type=float, help="measured time of a run (default 5)")
+    pairs.add_argument("--payload", type=_whole, default=128, metavar="BYTES", help="of a message (default 128)")
+    pairs.add_argument(
+        "--ack-delay",
+        type=int,
+        default=20,
+        metavar="MS",
+        help="how long a sender's Ack of receipts waits for a Send to travel with (default 20)",
+    )
+    idle = commands.add_parser("idle", parents=[common], help="memory per idle connection")
+    idle.add_argument("--connections", type=_whole, help="how many (default 5000)")
+    login = commands.add_parser("login", parents=[common], help="CPU per log-in")
+    login.add_argument("--users", type=_whole, help="how many (default 500)")
+    login.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
+    return parser
+
+
+def _options(chosen: argparse.Namespace) -> list[Options]:
+    folder = probe.disk_folder() if chosen.folder is None else chosen.folder.resolve()
+    if not folder.is_dir():
+        raise BenchError(f"there is no folder {folder}")
+    options = Options(folder)
+    if chosen.quick:
+        options = scenarios.quick(options)
+    names = ("pairs", "rate", "seconds", "payload", "connections", "users", "rounds", "concurrency", "threads")
+    given = {name: value for name in names if (value := getattr(chosen, name, None)) is not None}
+    options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
+    _raise_file_limit(max(2 * options.pairs, options.connections if chosen.what == "idle" else 0))
+    if chosen.what != "pairs" or options.rate:
+        return [options]
+    return [replace(options, window=window) for window in chosen.window]
+
+
+def _raise_file_limit(connections: int) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    need = connections + FILES_BASE
+    if hard != resource.RLIM_INFINITY and need > hard:
+        raise BenchError(f"{connections} connections need {need} open files, and the limit is {hard} (ulimit -Hn)")
+    if need > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
+
+
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return number
+
+
+def _wholes(text: str) -> list[int]:
+    return [_whole(part) for part in text.split(",")]

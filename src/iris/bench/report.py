@@ -1,0 +1,130 @@
+"""Figures from raw measurements, and how they are shown: one JSON object, or a table with the targets beside it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import iris
+from iris.bench import probe
+
+Rows = Sequence[tuple[int, int]]  # of a histogram: (highest value, count), in order
+NS_PER_MS = 1e6
+PERCENTILES = {"p50_ms": 0.5, "p90_ms": 0.9, "p99_ms": 0.99, "max_ms": 1.0}
+LIBRARIES = ("rocksdict", "fastapi", "uvicorn", "protobuf")
+
+# What is aimed at, by scenario and figure. Shown beside the figure; a run is not failed by it.
+TARGETS: dict[str, dict[str, float]] = {
+    "pairs-100-w1": {"server_cpu_us_per_msg": 60, "python_cpu_us_per_msg": 12},
+    "pairs-100-w8": {"server_cpu_us_per_msg": 20, "python_cpu_us_per_msg": 12, "msgs_per_s": 50_000},
+    "idle": {"userland_kb_per_conn": 5, "all_in_kb_per_conn": 10},
+    "login": {"server_cpu_us": 300},
+}
+# The figures of the table, in order, with what they mean. The others are in the JSON.
+SHOWN = {
+    "server_cpu_us_per_msg": "server CPU per message, µs (all threads, user and system)",
+    "python_cpu_us_per_msg": "  of it the Python main thread",
+    "engine_cpu_us_per_msg": "  of it the engine's threads",
+    "msgs_per_s": "messages per second, accepted and durable",
+    "accepted_p50_ms": "Send to Accepted, p50 ms",
+    "accepted_p99_ms": "Send to Accepted, p99 ms",
+    "p50_ms": "Send to Deliver, p50 ms",
+    "p99_ms": "Send to Deliver, p99 ms",
+    "receipt_p50_ms": "Send to Receipt, p50 ms",
+    "receipt_p99_ms": "Send to Receipt, p99 ms",
+    "msgs_per_fsync": "messages per fsync",
+    "fsync_mean_ms": "fsync, mean ms",
+    "refused": "Sends refused for a while and repeated",
+    "userland_kb_per_conn": "memory of the server per connection, KB",
+    "kernel_kb_per_conn": "memory of the kernel per connection, KB",
+    "all_in_kb_per_conn": "both, KB",
+    "server_cpu_us": "server CPU per login, µs (all threads, user and system)",
+    "python_cpu_us": "  of it the Python main thread",
+    "engine_cpu_us": "  of it the engine's threads",
+    "per_s_per_core": "logins per second and core",
+    "login_p50_ms": "connect to Welcome, p50 ms",
+    "login_p99_ms": "connect to Welcome, p99 ms",
+}
+
+
+def percentiles(rows: Rows, prefix: str = "") -> dict[str, float | None]:
+    """p50, p90, p99 and max in ms of a histogram in ns; None when it is empty."""
+    total = sum(count for _, count in rows)
+    found: dict[str, float | None] = {}
+    for name, part in PERCENTILES.items():
+        seen, value = 0, None
+        for highest, count in rows:
+            seen, value = seen + count, highest
+            if seen >= part * total:
+                break
+        found[prefix + name] = None if value is None else round(value / NS_PER_MS, 3)
+    return found
+
+
+def per(seconds: float, count: int) -> float:
+    """µs per one of `count`."""
+    return round(seconds * 1e6 / count, 2)
+
+
+def document(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
+    """The object that --json prints."""
+    return {
+        "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "command": " ".join(["iris", *sys.argv[1:]]),
+        "commit": probe.commit(),
+        "versions": {"iris": iris.__version__, "python": sys.version.split()[0], **_libraries()},
+        "machine": probe.machine(),
+        "scenarios": scenarios,
+    }
+
+
+def _libraries() -> dict[str, str]:
+    found = {}
+    for name in LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def table(scenario: Mapping[str, Any]) -> str:
+    """A scenario for people."""
+    targets = TARGETS.get(str(scenario["name"]), {})
+    lines = [str(scenario["name"])]
+    for name, meaning in SHOWN.items():
+        if name not in scenario:
+            continue
+        value = scenario[name]
+        target = f"   target {targets[name]:,.0f}" if name in targets else ""
+        lines.append(f"  {meaning:<60}{'-' if value is None else f'{value:,.1f}':>12}{target}")
+    return "\n".join(lines) + "\n"
+
+
+class Progress:
+    """One line on stderr that changes in place; nothing when stderr is no terminal."""
+
+    def __init__(self) -> None:
+        self._on = sys.stderr.isatty()
+        self._shown = ""
+        self._next = 0.0
+
+    def __call__(self, what: str, done: int, total: int = 0) -> None:
+        """Say how far things are, at most ten times a second."""
+        if not self._on or (self._next > time.monotonic() and self._shown.startswith(what)):
+            return
+        self._next = time.monotonic() + 0.1
+        self._write(f"{what}: {done:,} of {total:,}" if total else f"{what}: {done:,}")
+
+    def clear(self) -> None:
+        """Leave an empty line for what is printed next."""
+        if self._on and self._shown:
+            self._write("")
+
+    def _write(self, text: str) -> None:
+        sys.stderr.write("\r" + text.ljust(len(self._shown)) + ("\r" if not text else ""))
+        sys.stderr.flush()
+        self._shown = text

@@ -1,0 +1,136 @@
+"""`iris bench` against the real server: the figures have their shape, and a server that answers wrongly gets none."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from iris import _engine
+from iris.bench.people import Person, register
+from iris.bench.server import HOST, BenchServer
+from iris.core.ids import user_text
+
+
+def bench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "iris", "bench", *words, "--folder", str(folder), "--json"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100, check=False)
+
+
+def measured(*words: str, folder: Path) -> dict[str, Any]:
+    """The one scenario of a run that went well."""
+    done = bench(*words, folder=folder)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document.keys() == {"at", "command", "commit", "versions", "machine", "scenarios"}
+    assert list(folder.iterdir()) == [], "the data folder is gone"
+    (scenario,) = document["scenarios"]
+    return dict(scenario)
+
+
+def test_pairs_are_measured_and_lose_nothing(tmp_path: Path) -> None:
+    found = measured("pairs", "--quick", "--pairs", "5", "--window", "4", "--seconds", "1", folder=tmp_path)
+    assert found["name"] == "pairs-5-w4"
+    assert found["sent_total"] == found["accepted_total"] == found["delivered_total"] > found["messages"] > 0
+    assert 0 < found["fsyncs"] <= found["messages"]
+    assert 0 < found["python_cpu_us_per_msg"] < found["server_cpu_us_per_msg"]
+    for kind in ("accepted_", "", "receipt_"):
+        assert 0 < found[f"{kind}p50_ms"] <= found[f"{kind}p90_ms"] <= found[f"{kind}p99_ms"] <= found[f"{kind}max_ms"]
+    assert found["p50_ms"] <= found["receipt_p50_ms"]
+    assert found["msgs_per_s"] == pytest.approx(found["messages"] / found["seconds"], rel=0.01)
+    assert sum(count for _, count in found["histograms_ns"]["delivered"]) > 0
+    assert "--tls-certificate" in found["configuration"]["server"]
+
+
+def test_a_paced_load_keeps_its_pace(tmp_path: Path) -> None:
+    found = measured("pairs", "--quick", "--pairs", "5", "--rate", "200", "--seconds", "2", folder=tmp_path)
+    assert found["name"] == "pairs-5-r200"
+    assert found["msgs_per_s"] == pytest.approx(200, rel=0.2)
+
+
+def test_log_ins_are_measured(tmp_path: Path) -> None:
+    """In rounds: every connection is made again and again, which also shows that none hears of another's end."""
+    found = measured("login", "--users", "30", "--rounds", "5", folder=tmp_path)
+    assert (found["name"], found["logins"]) == ("login", 150)
+    assert found["server_cpu_us"] > 0
+    assert found["per_s_per_core"] == pytest.approx(1e6 / found["server_cpu_us"], rel=0.01)
+
+
+def test_idle_connections_are_measured(tmp_path: Path) -> None:
+    found = measured("idle", "--quick", folder=tmp_path)
+    assert (found["name"], found["connections"]) == ("idle", 200)
+    assert found["rss_after_mb"] >= found["rss_before_mb"] > 0
+
+
+def test_wrong_usage_is_told(tmp_path: Path) -> None:
+    assert bench("pears", folder=tmp_path).returncode == 2
+    assert bench("pairs", "--window", "0", folder=tmp_path).returncode == 2
+    done = bench("idle", "--connections", "1000000000", folder=tmp_path)
+    assert done.returncode == 1
+    assert "ulimit" in done.stderr
+
+
+def load(server: BenchServer, people: Sequence[Person]) -> dict[str, Any]:
+    return _engine.load(
+        host=HOST,
+        port=server.port,
+        root=server.root,
+        tokens=[person.token for person in people],
+        users=[person.user for person in people],
+        numbers={"pairs": 1, "warm_ms": 0, "measure_ms": 200, "drain_ms": 500},
+        on_moment=lambda moment, done: None,
+    )
+
+
+def test_wrong_answers_are_faults(tmp_path: Path) -> None:
+    with BenchServer(tmp_path, {}) as server:
+        people = register(server, 4, lambda what, done, total: None)
+        stranger = [people[0], people[1]._replace(user=people[2].user)]
+        (fault,) = load(server, stranger)["faults"]
+        assert "instead of a Welcome" in fault
+
+        block(server, people[1], people[0])
+        faults = load(server, people)["faults"]
+        assert any("Rejected" in fault for fault in faults)
+        assert any("0 delivered" in fault for fault in faults)
+
+
+def test_the_observer_can_end_a_load(tmp_path: Path) -> None:
+    class EnoughError(Exception):
+        pass
+
+    def on_moment(moment: str, done: int) -> None:
+        if moment == "measure":
+            raise EnoughError
+
+    with BenchServer(tmp_path, {}) as server:
+        people = register(server, 2, lambda what, done, total: None)
+        with pytest.raises(EnoughError):
+            _engine.load(
+                host=HOST,
+                port=server.port,
+                root=server.root,
+                tokens=[person.token for person in people],
+                users=[person.user for person in people],
+                numbers={"pairs": 1, "warm_ms": 10, "measure_ms": 60_000},
+                on_moment=on_moment,
+            )
+
+
+def block(server: BenchServer, person: Person, other: Person) -> None:
+    """Through the API, as anybody would."""
+    request = urllib.request.Request(
+        f"https://{HOST}:{server.port}/v1/blocks/{user_text(other.user)}",
+        method="PUT",
+        headers={"Authorization": f"Bearer {person.token}"},
+    )
+    context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(server.root))
+    with urllib.request.urlopen(request, context=context, timeout=10) as answer:
+        assert answer.status == 204
