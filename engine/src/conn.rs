@@ -200,6 +200,7 @@ impl Conn {
             return Ok(());
         }
         turn.counters().bytes_in.add(count as u64);
+        turn.received += count;
         if count > 0 {
             self.heard = turn.now;
             self.was_pinged = false;

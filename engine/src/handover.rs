@@ -41,6 +41,7 @@ impl Event {
                 frame: ClientFrame::Send(send),
                 ..
             } => 1 + (send.payload.len() / WEIGHT_BYTES) as u64,
+            Self::Hello { hello, .. } => 1 + (hello.token.len() / WEIGHT_BYTES) as u64,
             Self::Frame {
                 frame: ClientFrame::Watch(watch),
                 ..
@@ -55,6 +56,7 @@ struct Waiting {
     hot: Vec<Event>,
     weight: u64, // of hot
     logins: VecDeque<(u64, Event)>,
+    logins_weight: u64,
     queued: HashMap<u64, Option<u16>>, // connections of logins, with the code of those that are gone already
     signalled: bool,
 }
@@ -102,6 +104,7 @@ impl Inbox {
             .expect("no code panics with the inbox locked");
         for (conn, login) in logins.drain(..) {
             waiting.queued.insert(conn, None);
+            waiting.logins_weight += login.weight();
             waiting.logins.push_back((conn, login));
         }
         for event in events.drain(..) {
@@ -117,7 +120,7 @@ impl Inbox {
         self.is_full
             .store(waiting.weight >= self.events_max, SeqCst);
         self.logins_full
-            .store(waiting.logins.len() as u64 >= self.events_max, SeqCst);
+            .store(waiting.logins_weight >= self.events_max, SeqCst);
         let first = !mem::replace(&mut waiting.signalled, true);
         if first {
             self.signal.set();
@@ -139,6 +142,7 @@ impl Inbox {
             let Some((conn, login)) = waiting.logins.pop_front() else {
                 break;
             };
+            waiting.logins_weight -= login.weight();
             events.push(login);
             if let Some(code) = waiting.queued.remove(&conn).flatten() {
                 events.push(Event::Closed { conn, code });
@@ -148,7 +152,7 @@ impl Inbox {
         if waiting.signalled {
             self.signal.set();
         }
-        let logins_full = waiting.logins.len() as u64 >= self.events_max;
+        let logins_full = waiting.logins_weight >= self.events_max;
         let resumed = self.is_full.swap(false, SeqCst)
             | (self.logins_full.swap(logins_full, SeqCst) && !logins_full);
         (events, resumed)

@@ -3,7 +3,9 @@
 //! It knows bytes, frames and limits; it knows nothing of users, messages or policies. Python takes decoded frames in batches
 //! (`Engine::drain`) and gives frames to send in batches (`Engine::send`). Only python.rs knows Python.
 
+mod admission;
 pub mod catalogue;
+mod clock;
 pub mod codec;
 mod conn;
 mod dialog;

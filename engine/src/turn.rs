@@ -56,10 +56,11 @@ pub struct Turn {
     pub now: u64, // ms of the thread's clock, which stands still while reading is paused
     pub events: Vec<Event>,
     pub logins: Vec<(u64, Event)>,
-    pub input: Vec<u8>, // one read
-    pub plain: Vec<u8>, // what it said, decrypted
-    pub frame: Vec<u8>, // a frame of the engine's own
-    pub out: Outgoing,  // to be written at once
+    pub received: usize, // bytes since the last hand-over
+    pub input: Vec<u8>,  // one read
+    pub plain: Vec<u8>,  // what it said, decrypted
+    pub frame: Vec<u8>,  // a frame of the engine's own
+    pub out: Outgoing,   // to be written at once
 }
 
 impl Turn {
@@ -70,6 +71,7 @@ impl Turn {
             now: 0,
             events: Vec::new(),
             logins: Vec::new(),
+            received: 0,
             input: vec![0; INPUT_BYTES],
             plain: Vec::new(),
             frame: Vec::new(),

@@ -5,16 +5,17 @@
 //! handshakes delays nobody who is connected. A thread never waits for Python, and holds no lock while it works.
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
 use std::panic::{catch_unwind, AssertUnwindSafe};
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock::Clock;
 use crate::conn::Conn;
-use crate::engine::{Mode, Shared};
+use crate::engine::Shared;
 use crate::handover::{Batch, Order};
 use crate::slab::Slab;
 use crate::stats::Counters;
@@ -22,45 +23,33 @@ use crate::sys::{self, Epoll, Ready};
 use crate::timers::Wheel;
 use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
 
-const LISTENER: u64 = u64::MAX;
-const EARLY: u64 = u64::MAX - 1;
+pub(crate) const LISTENER: u64 = u64::MAX;
+pub(crate) const EARLY: u64 = u64::MAX - 1;
 const WAKE: u64 = u64::MAX - 2;
 const API: u64 = 1 << 63; // with a connection's id: the API's side of its pipe
 
+const HAND_OVER_BYTES: usize = 1 << 20; // received in one turn, before the inbox is looked at again
 const EVENTS_PER_TURN: usize = 1024;
 const EARLY_EVENTS_PER_TURN: usize = 64;
-const ACCEPTS_PER_TURN: usize = 16;
-const ACCEPT_RETRY_MS: u64 = 100; // after the process ran out of descriptors or memory
 const PAUSE: Duration = Duration::from_millis(100); // at most, before a full inbox is looked at again
 
-/// Milliseconds that stand still while reading is paused, so that nobody is thought silent whom nobody read.
-struct Clock {
-    start: Instant,
-    paused: Duration,
-}
-
-impl Clock {
-    fn now(&self) -> u64 {
-        (self.start.elapsed() - self.paused).as_millis() as u64
-    }
-}
-
 pub struct Worker {
-    shared: Arc<Shared>,
-    turn: Turn,
-    slab: Slab,
-    wheel: Wheel,
-    clock: Clock,
-    main: Epoll,
-    early: Epoll,
-    early_ready: VecDeque<Ready>, // taken from the nested epoll, not served yet
-    early_runs: bool,             // the nested epoll is being watched
-    listener: Option<TcpListener>,
-    accepts: bool,        // the listener is being watched
-    accept_after: u64,    // not before this time
-    opening: u64,         // connections before their upgrade
-    gather: Vec<u8>,      // frames of one connection that do not lie side by side
-    stop_at: Option<u64>, // set when all have been told that the engine stops
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) turn: Turn,
+    pub(crate) slab: Slab,
+    pub(crate) wheel: Wheel,
+    pub(crate) clock: Clock,
+    pub(crate) main: Epoll,
+    pub(crate) early: Epoll,
+    pub(crate) early_ready: VecDeque<Ready>, // taken from the nested epoll, not served yet
+    pub(crate) early_runs: bool,             // the nested epoll is being watched
+    pub(crate) listener: Option<TcpListener>,
+    pub(crate) accepts: bool,        // the listener is being watched
+    pub(crate) accept_after: u64,    // not before this time
+    pub(crate) opening: u64,         // connections before their upgrade
+    pub(crate) gather: Vec<u8>,      // frames of one connection that do not lie side by side
+    pub(crate) peak: usize,          // connections since memory was last given back
+    pub(crate) stop_at: Option<u64>, // set when all have been told that the engine stops
 }
 
 impl Worker {
@@ -69,10 +58,7 @@ impl Worker {
         main.add(listener.as_raw_fd(), sys::IN, LISTENER)?;
         main.add(early.fd(), sys::IN, EARLY)?;
         main.add(shared.outboxes[thread].wake.fd(), sys::IN, WAKE)?;
-        let clock = Clock {
-            start: Instant::now(),
-            paused: Duration::ZERO,
-        };
+        let clock = Clock::start();
         Ok(Self {
             turn: Turn::new(shared.clone(), thread),
             slab: Slab::new(thread),
@@ -87,6 +73,7 @@ impl Worker {
             accept_after: 0,
             opening: 0,
             gather: Vec::new(),
+            peak: 0,
             stop_at: None,
             shared,
         })
@@ -110,6 +97,12 @@ impl Worker {
                     }
                     tag => self.serve(tag, event.events),
                 }
+                if self.turn.received >= HAND_OVER_BYTES {
+                    self.hand_over();
+                    if self.shared.inbox.is_full() {
+                        break; // what was not served is reported again
+                    }
+                }
             }
             self.hand_over();
             self.flush_outbox();
@@ -125,6 +118,7 @@ impl Worker {
             }
             self.hand_over();
             self.regulate();
+            self.give_memory_back();
         }
         for id in self.slab.ids() {
             self.with(id, |_, _| Err(Gone(NO_CLOSE)));
@@ -132,7 +126,7 @@ impl Worker {
         self.hand_over();
     }
 
-    fn counters(&self) -> &Counters {
+    pub(crate) fn counters(&self) -> &Counters {
         self.turn.counters()
     }
 
@@ -147,7 +141,7 @@ impl Worker {
             }
             outbox.unpark();
             outbox.wake.clear();
-            self.clock.paused += began.elapsed();
+            self.clock.skip_since(began);
             return 0;
         }
         let is_busy = self.early_runs && !self.early_ready.is_empty();
@@ -201,7 +195,11 @@ impl Worker {
     }
 
     /// Works on one connection and does what follows from it. A panic ends this connection and no other.
-    fn with(&mut self, id: u64, work: impl FnOnce(&mut Conn, &mut Turn) -> Step) -> bool {
+    pub(crate) fn with(
+        &mut self,
+        id: u64,
+        work: impl FnOnce(&mut Conn, &mut Turn) -> Step,
+    ) -> bool {
         let Some(mut conn) = self.slab.take(id) else {
             return false;
         };
@@ -250,7 +248,7 @@ impl Worker {
         }
     }
 
-    fn set_timer(&mut self, conn: &mut Conn) {
+    pub(crate) fn set_timer(&mut self, conn: &mut Conn) {
         let due = conn.due(&self.shared.limits);
         if due < conn.fires_at {
             conn.fires_at = self.wheel.enter(conn.id, due);
@@ -311,63 +309,8 @@ impl Worker {
         });
     }
 
-    fn accept(&mut self) {
-        for _ in 0..ACCEPTS_PER_TURN {
-            let Some(listener) = &self.listener else {
-                return;
-            };
-            if self.opening >= self.shared.limits.handshakes_max {
-                self.counters().handshakes_paused.up();
-                return;
-            }
-            let (socket, peer) = match listener.accept() {
-                Ok(accepted) => accepted,
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock) => return,
-                Err(error)
-                    if matches!(
-                        error.kind(),
-                        ErrorKind::ConnectionAborted | ErrorKind::Interrupted
-                    ) =>
-                {
-                    continue
-                }
-                Err(_) => {
-                    self.counters().accept_errors.up();
-                    self.accept_after = self.turn.now + ACCEPT_RETRY_MS;
-                    return;
-                }
-            };
-            self.counters().accepted.up();
-            let is_over =
-                self.shared.connections.fetch_add(1, Relaxed) >= self.shared.limits.connections_max;
-            let prepared = socket
-                .set_nonblocking(true)
-                .and_then(|()| socket.set_nodelay(true));
-            let id = if is_over || prepared.is_err() {
-                None
-            } else {
-                self.slab.reserve()
-            };
-            let Some(id) = id else {
-                self.shared.connections.fetch_sub(1, Relaxed);
-                self.counters().connections_refused.up();
-                continue;
-            };
-            let mut conn = Box::new(Conn::new(id, socket, peer, &self.turn));
-            conn.armed = conn.interest();
-            let added = self.early.add(conn.fd(), conn.armed, id);
-            self.opening += 1;
-            self.counters().states[conn.phase.state()].up();
-            self.set_timer(&mut conn);
-            self.slab.insert(conn);
-            if added.is_err() {
-                self.with(id, |_, _| Err(Gone(NO_CLOSE)));
-            }
-        }
-    }
-
     /// Sends what Python gave: all frames of a connection at once.
-    fn flush_outbox(&mut self) {
+    pub(crate) fn flush_outbox(&mut self) {
         let Batch { bytes, mut orders } = self.shared.outboxes[self.turn.thread].take();
         if orders.is_empty() {
             return;
@@ -387,66 +330,15 @@ impl Worker {
         self.hand_over();
     }
 
-    fn hand_over(&mut self) {
+    pub(crate) fn hand_over(&mut self) {
         let turn = &mut self.turn;
+        turn.received = 0;
         if (turn.events.is_empty() && turn.logins.is_empty())
             || !self.shared.inbox.push(&mut turn.events, &mut turn.logins)
         {
             return;
         }
         self.counters().handovers.up();
-    }
-
-    /// Starts and stops accepting and the serving of log-ins, as the limits say.
-    fn regulate(&mut self) {
-        if let Some(listener) = &self.listener {
-            let accepts = self.opening < self.shared.limits.handshakes_max
-                && self.turn.now >= self.accept_after;
-            if accepts != self.accepts {
-                let events = if accepts { sys::IN } else { 0 };
-                if self
-                    .main
-                    .modify(listener.as_raw_fd(), events, LISTENER)
-                    .is_ok()
-                {
-                    self.accepts = accepts;
-                }
-            }
-        }
-        let early_runs = !self.shared.inbox.logins_full() || self.stop_at.is_some();
-        if early_runs != self.early_runs {
-            let events = if early_runs { sys::IN } else { 0 };
-            if self.main.modify(self.early.fd(), events, EARLY).is_ok() {
-                self.early_runs = early_runs;
-                if !early_runs {
-                    self.counters().logins_paused.up();
-                }
-            }
-        }
-    }
-
-    /// Follows the engine's orders to stop; true when this thread is done.
-    fn has_stopped(&mut self) -> bool {
-        match self.shared.mode.load(SeqCst) {
-            mode if mode == Mode::Running as u8 => return false,
-            mode if mode == Mode::Refusing as u8 => {
-                self.listener = None;
-                return false;
-            }
-            _ => {}
-        }
-        self.turn.now = self.clock.now();
-        let Some(stop_at) = self.stop_at else {
-            self.stop_at = Some(self.turn.now + self.shared.limits.close_timeout_ms);
-            self.listener = None;
-            self.flush_outbox();
-            for id in self.slab.ids() {
-                self.with(id, |conn, turn| conn.on_stop(turn));
-            }
-            self.hand_over();
-            return self.slab.len() == 0;
-        };
-        self.slab.len() == 0 || self.turn.now >= stop_at
     }
 }
 
