@@ -18,6 +18,7 @@ from iris_sdk.ids import normal_handle
 if TYPE_CHECKING:
     import httpx
 
+_REFRESH_HELPS = ("TOKEN_EXPIRED", "TOKEN_REVOKED")  # revoked: perhaps all other tokens, and this device still stands
 TIMEOUT_S = 30.0  # above the server's own time-out for a request
 TokenSink = Callable[[str, int], Awaitable[None]]  # (access token, expires_at) that replaces the one in use
 TokenSource = Callable[[bool], Awaitable[str]]  # asked with True when the last one was refused as expired
@@ -269,7 +270,7 @@ class ApiClient:
     ) -> tuple[dict[str, Any], int]:
         """(answer, server's time). An expired token is replaced once."""
         said = await self._once(method, path, body, params, auth, False)
-        if isinstance(said, ApiError) and said.name == "TOKEN_EXPIRED" and callable(self._token):
+        if isinstance(said, ApiError) and said.name in _REFRESH_HELPS and callable(self._token):
             said = await self._once(method, path, body, params, auth, True)
         if isinstance(said, ApiError):
             raise said

@@ -64,7 +64,6 @@ class Holder:
         self.core = ClientCore(saved, limits=limits, client=CLIENT)
         self._context = address.ssl_context()
         self._outbox_seen = 0
-        self._token_in_use = ""
         self._link: Link | None = None
         self._link_task: asyncio.Task[None] | None = None
         self._out: deque[fx.SendFrame | fx.SendMessage] = deque()
@@ -175,7 +174,6 @@ class Holder:
         except (Offline, ApiError):
             self.core.token_unavailable(clock(), random.random())
         else:
-            self._token_in_use = token
             self.core.token(token)
         self.turn()
 
@@ -255,8 +253,6 @@ class Holder:
         if self._link_task is not task:
             return  # the core has closed it already
         self._link = self._link_task = None
-        if code == CloseCode.TOKEN_REVOKED and self._tokens.stored != self._token_in_use:
-            code = CloseCode.TOKEN_EXPIRED  # all old tokens were revoked, and this device has got a new one meanwhile
         self.core.lost(code, clock(), random.random())
         self.turn()
 

@@ -15,6 +15,7 @@ import pytest
 from iris_sdk import (
     ApiError,
     Client,
+    ConnectionChange,
     ConnectionState,
     Event,
     Message,
@@ -247,10 +248,22 @@ def test_an_expired_token_is_refreshed_with_one_nonce_even_when_the_answer_is_lo
     asyncio.run(case())
 
 
+def test_a_device_that_still_stands_comes_back_after_its_token_was_revoked(tmp_path: Path) -> None:
+    async def case() -> None:
+        async with serving("ada") as server, linked(server, tmp_path / "a", "ada") as ada:
+            events = ada.events()
+            server.drop(4511)
+            await first(events, lambda event: isinstance(event, ConnectionChange) and event.state == "live")
+            assert len(server.refreshes) == 1
+
+    asyncio.run(case())
+
+
 @pytest.mark.parametrize(("code", "reason"), [(4511, "TOKEN_REVOKED"), (4512, "REPLACED"), (4501, "BAD_FRAME")])
 def test_some_closes_are_for_good(tmp_path: Path, code: int, reason: str) -> None:
     async def case() -> None:
         async with serving("ada") as server, linked(server, tmp_path / "a", "ada") as ada:
+            server.refresh_tokens.clear()  # no refresh helps
             server.drop(code)
             assert await ada.wait_state(ConnectionState.CLOSED, timeout=DEADLINE_S) is ConnectionState.CLOSED
             assert ada.closed_reason == reason

@@ -204,8 +204,8 @@ class FakeIris:
             assert rev >= before[1], "the client went back below the registers it had said to hold"
         if seq > mailbox.head or rev > mailbox.rev:
             welcome.reset = True
-            seq, rev = mailbox.head, mailbox.rev
-        elif seq < self.oldest.get(user, 0) - 1:
+            seq, rev = min(seq, mailbox.head), min(rev, mailbox.rev)
+        if seq < self.oldest.get(user, 0) - 1:
             welcome.oldest = self.oldest[user]
             seq = welcome.oldest - 1
         seq = max(seq, mailbox.starts[session.device])

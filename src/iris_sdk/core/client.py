@@ -81,6 +81,7 @@ class ClientCore:
         self._token = ""
         self._token_fresh = False  # the next one must be new
         self._asking_token = False
+        self._tried_fresh_token = False  # since the last Welcome, after a revocation
         self._refresh_at: int | None = None
         self._attempts = 0
         self._retry_at: int | None = None
@@ -191,6 +192,9 @@ class ClientCore:
         if self.state in IN_SESSION and steady:
             self._attempts = 0
         self._session_over()
+        if code == CloseCode.TOKEN_REVOKED and not self._tried_fresh_token:
+            self._tried_fresh_token = True  # perhaps only the old tokens: a fresh one tells whether the device stands
+            reconnect = "after_refresh"
         if reconnect == "no":
             self._enter(Input.LOST_FOR_GOOD, reason)
             return
@@ -330,11 +334,14 @@ class ClientCore:
         self._head, self._head_rev = welcome.head, welcome.head_rev
         self._quiet_at = now + QUIET_MS
         self._token_ends(welcome.token_expires_at, now)
-        if welcome.reset:
-            self._inbox.jump(welcome.head, welcome.head_rev)
-        elif welcome.oldest:
-            self._inbox.jump(max(welcome.oldest - 1, self._inbox.seq.taken), self._inbox.rev.taken)
+        seq, rev = self._inbox.seq.taken, self._inbox.rev.taken
+        if welcome.reset:  # only what is above: the other one is known there, and jumping ahead would skip rows
+            seq, rev = min(seq, welcome.head), min(rev, welcome.head_rev)
+        if welcome.oldest:
+            seq = max(seq, welcome.oldest - 1)
             self._ledger.write(fx.SaveGap(welcome.time))
+        self._inbox.jump(seq, rev)
+        self._tried_fresh_token = False
         if self._watched:
             self._frame(pb.ClientFrame(watch=pb.Watch(users=self._watched[: self._watches_max])))
         self._outbox.session_began()

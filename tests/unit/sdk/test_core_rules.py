@@ -239,6 +239,12 @@ def test_a_restored_server_sets_the_cursor_and_a_cut_one_is_told_as_a_gap() -> N
     bench = Bench(seq=50, rev=20)
     bench.live(reset=True, head=30, head_rev=5)
     assert fx.SaveCursor(30, 5) in bench.writes
+    ahead = Bench(seq=10, rev=20)  # only the registers are ahead: rows 11 to 30 are still to come
+    ahead.live(reset=True, head=30, head_rev=5)
+    assert fx.SaveCursor(10, 5) in ahead.writes
+    both = Bench(seq=10, rev=20)
+    both.live(reset=True, head=300, head_rev=5, oldest=100)
+    assert fx.SaveCursor(99, 5) in both.writes
     other = Bench(seq=10)
     other.live(oldest=100, head=200)
     assert fx.SaveCursor(99, 0) in other.writes
@@ -290,12 +296,29 @@ def test_every_close_code_is_followed_as_the_catalogue_says(code: CloseCode) -> 
     bench = Bench()
     bench.live()
     bench.do(lambda: bench.core.lost(code, bench.now, 0.5))
-    asked = CLOSES[code].reconnect
+    asked = "after_refresh" if code is CloseCode.TOKEN_REVOKED else CLOSES[code].reconnect
     assert bench.core.state is (State.CLOSED if asked == "no" else State.WAITING)
     if asked != "no":
         assert fx.NeedToken(asked == "after_refresh") in bench.tick(Limits().reconnect_max_ms)
     else:
         assert bench.core.closed_reason == code.name
+
+
+def test_a_revoked_token_is_worth_one_refresh() -> None:
+    bench = Bench()
+    bench.live()
+    bench.do(lambda: bench.core.lost(CloseCode.TOKEN_REVOKED, bench.now, 0.0))
+    assert fx.NeedToken(True) in bench.tick(1)
+    bench.do(lambda: bench.core.token("new"))
+    bench.do(bench.core.opened)
+    bench.do(lambda: bench.core.lost(CloseCode.TOKEN_REVOKED, bench.now, 0.0))
+    assert (bench.core.state, bench.core.closed_reason) == (State.CLOSED, "TOKEN_REVOKED")
+    other = Bench()
+    other.live()
+    other.do(lambda: other.core.lost(CloseCode.TOKEN_REVOKED, other.now, 0.0))
+    other.tick(1)
+    other.do(other.core.logged_out)
+    assert (other.core.state, other.core.closed_reason) == (State.CLOSED, "TOKEN_REVOKED")
 
 
 def test_the_delay_doubles_with_full_jitter_and_has_a_ceiling() -> None:
