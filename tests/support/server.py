@@ -29,6 +29,7 @@ class Server:
     port: int = 0
     module: str = "iris"  # what is run: python -m MODULE serve …
     process: subprocess.Popen[str] | None = None
+    prefix: Sequence[str] = ()  # a command that runs it, such as ("prlimit", "--fsize=1000000")
     lines: list[str] = field(default_factory=list)  # everything it printed
 
     @property
@@ -44,6 +45,7 @@ class Server:
     def command(self) -> list[str]:
         """What is run."""
         words = [
+            *self.prefix,
             sys.executable,
             "-m",
             self.module,
