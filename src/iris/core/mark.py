@@ -1,8 +1,12 @@
 """The receiver's half of the numbered stream of Sends: one Mark per sender device, kept in the recipient's unit.
 
-It holds the newest stream S, its high-water mark h, and the last `send_window` outcomes across streams. `judge` is
-the rule of docs/protocol.md, in its order; it changes nothing. `record` spends a number. A mark must be durable
-with the row it speaks of, in one unit, before anyone hears of either.
+It holds the newest stream S, its high-water mark h, and the outcomes of the last `send_window` messages across
+streams. `judge` is the rule of docs/protocol.md, in its order; it changes nothing. `record` and `move` spend a number.
+A mark must be durable with the row it speaks of, in one unit, before anyone hears of either.
+
+A message that comes again under a new number keeps its place in the ring (`move`). If it took another one, a client
+that is cut off twice in the midst of sending its window again would push out the outcomes of the messages that it has
+not got to, and those would be stored a second time.
 """
 
 from __future__ import annotations
@@ -62,7 +66,7 @@ class Mark:
             return Verdict.GAP, None, high + 1
         known = self._by_id.get(message_id)
         if client_seq <= high:
-            if known is not None and known.stream == stream and known.client_seq == client_seq:
+            if known is not None and known.client_seq == client_seq and known.stream == stream:
                 return Verdict.REPEAT, known, 0
             return Verdict.STALE, None, self.stream
         if known is not None:
@@ -71,27 +75,35 @@ class Mark:
 
     def record(self, user: bytes, sender: bytes, device: int, outcome: Outcome) -> MarkRow:
         """Spend the outcome's number; returns the row that makes it durable."""
-        window = len(self._ring)
-        slot = self.ordinal % window
+        slot = self.ordinal % len(self._ring)
         self._put(slot, outcome)
         row = MarkRow(user, sender, device, slot, self.ordinal, *outcome)
         self.ordinal += 1
         self.stream, self.high = outcome.stream, outcome.client_seq
         return row
 
-    def load(self, row: MarkRow) -> None:
-        """Take a stored outcome; rows may come in any order."""
-        self._put(row.slot % len(self._ring), Outcome(*row[5:]))
-        self.ordinal = max(self.ordinal, row.ordinal + 1)
-        if (row.stream, row.client_seq) > (self.stream, self.high):
-            self.stream, self.high = row.stream, row.client_seq
+    def move(self, user: bytes, sender: bytes, device: int, known: Outcome, stream: int, client_seq: int) -> MarkRow:
+        """Spend another number for a message whose outcome is known; returns the row that makes it durable."""
+        window = len(self._ring)
+        slot = next(slot for slot, outcome in enumerate(self._ring) if outcome is known)
+        ordinal = self.ordinal - 1 - (self.ordinal - 1 - slot) % window
+        moved = known._replace(stream=stream, client_seq=client_seq)
+        self._put(slot, moved)
+        self.stream, self.high = stream, client_seq
+        return MarkRow(user, sender, device, slot, ordinal, *moved)
+
+    def load(self, rows: list[MarkRow]) -> None:
+        """Take the stored outcomes. Their slots may be those of another `send_window`: the ordinal says the place."""
+        for row in sorted(rows, key=lambda row: (row.ordinal, row.stream, row.client_seq)):
+            self._put(row.ordinal % len(self._ring), Outcome(*row[5:]))
+            self.ordinal = row.ordinal + 1
+            if (row.stream, row.client_seq) > (self.stream, self.high):
+                self.stream, self.high = row.stream, row.client_seq
 
     def _put(self, slot: int, outcome: Outcome) -> None:
         old = self._ring[slot]
         if old is not None and self._by_id.get(old.message_id) is old:
             del self._by_id[old.message_id]
         self._ring[slot] = outcome
-        known = self._by_id.get(outcome.message_id)
-        if known is None or (known.stream, known.client_seq) < (outcome.stream, outcome.client_seq):
-            self._by_id[outcome.message_id] = outcome
+        self._by_id[outcome.message_id] = outcome
         self.last_at = max(self.last_at, outcome.at)

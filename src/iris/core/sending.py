@@ -21,7 +21,7 @@ from iris.core.frames import (
 )
 from iris.core.ids import user_unit
 from iris.core.mark import Mark, Outcome, Verdict
-from iris.core.rows import CONTACTS, ROW_MESSAGE, DropMark
+from iris.core.rows import CONTACTS, ROW_MESSAGE, DropMark, MarkRow
 from iris.core.turn import LoadMarks, Turn
 from iris.core.user import User
 
@@ -48,8 +48,7 @@ def on_send(user: User, command: SendIn, turn: Turn) -> None:
         _new(user, command, mark, turn)
     elif known is not None:
         if verdict is Verdict.MOVED:
-            known = known._replace(stream=send.stream, client_seq=send.client_seq)
-            turn.write(mark.record(user.id, sender, device, known))
+            turn.write(mark.move(user.id, sender, device, known, send.stream, send.client_seq))
         turn.count("iris_repeats_total")
         _answer(command, known, turn)
     elif verdict is Verdict.STALE:
@@ -61,9 +60,12 @@ def on_send(user: User, command: SendIn, turn: Turn) -> None:
 def on_marks(user: User, loaded: MarksLoaded, turn: Turn) -> None:
     """The marks of a sender are here: the Sends that wait for them go on, in order."""
     if loaded.sender not in user.marks:
-        marks: dict[int, Mark] = {}
+        rows: dict[int, list[MarkRow]] = {}
         for row in loaded.rows:
-            marks.setdefault(row.device, Mark(turn.limits.send_window)).load(row)
+            rows.setdefault(row.device, []).append(row)
+        marks = {device: Mark(turn.limits.send_window) for device in rows}
+        for device, mark in marks.items():
+            mark.load(rows[device])
         oldest = min(turn.now.wall - turn.limits.mark_days * mailbox.DAY_MS, turn.now.horizon)
         for device in [device for device, mark in marks.items() if mark.last_at < oldest]:
             del marks[device]
