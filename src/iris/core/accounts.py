@@ -272,6 +272,9 @@ def _delete(user: User, request: Request, turn: Turn) -> Result:
     )
     presence.privacy_changed(user, turn)
     user.outbox.add(turn, handle_unit(account.handle), (outbox.RELEASE,))
+    if account.wanted_handle:  # a claim under way: it is confirmed or refused before this
+        user.outbox.add(turn, handle_unit(account.wanted_handle), (outbox.RELEASE,))
+        _answer_claim(user, Refused(int(ErrorCode.TOKEN_REVOKED)), turn)
     turn.write(DropUnit(user.id))
     turn.write(user.account)
     user.outbox.write_all(turn)

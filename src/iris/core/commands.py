@@ -15,22 +15,27 @@ from iris.core.rows import MarkRow, MessageRow, NameRow, UserRows
 
 # --- from an edge ---
 class Attach(NamedTuple):
-    """A connection wants to be the session of its device. Repeated until answered with Attached or AttachRefused."""
+    """A connection wants to be the session of its device. Repeated until answered with Attached or AttachRefused.
+
+    `number` rises with every Attach of an edge that is not a repeat, and names the attempt in the answer.
+    """
 
     user: bytes
     edge: int
     conn: int
+    number: int
     auth: Auth
     seq: int
     rev: int
 
 
 class Detach(NamedTuple):
-    """The connection is gone. Repeated until answered with Detached."""
+    """The connection is gone. Repeated until answered with Detached. `number`: of its last Attach."""
 
     user: bytes
     edge: int
     conn: int
+    number: int
     device: int
 
 
@@ -98,6 +103,9 @@ ATTACHED, ATTACH_REFUSED, SESSION_UPDATE, DETACHED, REAUTHED = 32, 33, 34, 35, 3
 class Attached(NamedTuple):
     kind: int
     conn: int
+    number: int
+    user: bytes
+    device: int
     head: int
     head_rev: int
     oldest: int
@@ -109,6 +117,7 @@ class Attached(NamedTuple):
 class AttachRefused(NamedTuple):
     kind: int
     conn: int
+    number: int
     close_code: int
 
 

@@ -8,7 +8,7 @@ HISTORY_GAP.
 
 from __future__ import annotations
 
-from iris.core import links, mailbox
+from iris.core import links, mailbox, sessions
 from iris.core.catalogue import CloseCode
 from iris.core.commands import Paged
 from iris.core.rows import ROW_REFUSED, CursorRow, MessageRow
@@ -33,7 +33,10 @@ def look(user: User, turn: Turn) -> None:
     if user.active:
         oldest = min(turn.now.wall - turn.limits.device_days * mailbox.DAY_MS, turn.now.horizon)
         for number, device in list(user.devices.items()):
-            if number not in user.sessions and device.row.seen_at < oldest:
+            if number in user.sessions:
+                if turn.now.wall - device.row.seen_at >= mailbox.DAY_MS:
+                    sessions.seen(device, turn)
+            elif device.row.seen_at < oldest:
                 links.unlink(user, number, turn)
     if user.oldest_at and not user.expiring and expired(user.oldest_at, turn.now, turn.limits.message_days):
         user.expiring = True
@@ -44,7 +47,9 @@ def on_page(user: User, page: Paged, turn: Turn) -> None:
     """The lowest rows of the mailbox: remove those that have expired."""
     user.expiring = False
     gone: list[MessageRow] = []
-    for row in page.rows:
+    # What was trimmed, or deleted with the account, since the page was asked for is none of ours.
+    rows = [row for row in page.rows if row.seq > user.floor] if user.active else []
+    for row in rows:
         if not expired(row.at, turn.now, turn.limits.message_days):
             user.oldest_at = row.at
             break
@@ -70,7 +75,7 @@ def on_page(user: User, page: Paged, turn: Turn) -> None:
     user.counters = user.counters._replace(expired=user.counters.expired + lost)
     turn.count("iris_expired_total", lost)
     mailbox.delete_upto(user, turn, last.seq, last.pos)
-    if len(gone) == len(page.rows) and user.floor < user.head:
+    if len(gone) == len(rows) and user.floor < user.head:
         user.expiring = True
         _ask(user, turn)
 

@@ -49,7 +49,7 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
 
 def unlink(user: User, number: int, turn: Turn) -> None:
     """A device goes: its session, its refresh secret, its cursor."""
-    sessions.close(user, number, CloseCode.TOKEN_REVOKED, turn)
+    mailbox.close_session(user, turn, number, CloseCode.TOKEN_REVOKED)
     device = user.devices.pop(number)
     cursor = device.cursor_row(user.id)
     turn.write(Gone(device.row))
@@ -84,7 +84,7 @@ def close_token(user: User, jti: str, turn: Turn) -> None:
     """End the sessions that were opened with this token."""
     for session in list(user.sessions.values()):
         if session.jti == jti:
-            sessions.close(user, session.device.number, CloseCode.TOKEN_REVOKED, turn)
+            mailbox.close_session(user, turn, session.device.number, CloseCode.TOKEN_REVOKED)
 
 
 def rotate(user: User, device: Device, following: bytes, turn: Turn) -> Result:

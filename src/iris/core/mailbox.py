@@ -8,16 +8,17 @@ rows behind is cut.
 
 from __future__ import annotations
 
-from iris.core import pump
+from iris.core import presence, pump
 from iris.core.catalogue import CloseCode
 from iris.core.frames import CLOSE, Close
 from iris.core.ids import COUNTER_MAX, seq_of
 from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
 from iris.core.turn import Turn
-from iris.core.user import User
+from iris.core.user import Session, User
 
 DAY_MS = 86_400_000
 NO_ID = bytes(16)
+CLOSE_REPEAT_MS = 1_000
 
 
 def next_seq(user: User, turn: Turn) -> int:
@@ -163,8 +164,31 @@ def cut_laggards(user: User, turn: Turn) -> None:
 def close_session(user: User, turn: Turn, device: int, code: int) -> None:
     """End a device's session and its connection."""
     session = user.sessions.pop(device, None)
-    if session is not None:
-        turn.to_edge(session.edge, Close(CLOSE, session.conn, code))
-        if not user.sessions:
-            user.tail.clear()
-            user.tail_from = user.head
+    if session is None:
+        return
+    close_connection(user, turn, session, code)
+    if not user.sessions:
+        user.tail.clear()
+        user.tail_from = user.head
+        presence.went_offline(user, turn)
+
+
+def close_connection(user: User, turn: Turn, session: Session, code: int) -> None:
+    """Tell the edge to close a connection, again and again until it says that it is gone."""
+    user.closing[session.edge, session.conn] = code
+    turn.to_edge(session.edge, Close(CLOSE, session.conn, code))
+    _close_later(user, turn)
+
+
+def _close_later(user: User, turn: Turn) -> None:
+    if not user.closing_armed:
+        user.closing_armed = True
+        turn.call_at(turn.now.mono + CLOSE_REPEAT_MS, lambda: _close_again(user, turn))
+
+
+def _close_again(user: User, turn: Turn) -> None:
+    user.closing_armed = False
+    for (edge, conn), code in user.closing.items():
+        turn.to_edge(edge, Close(CLOSE, conn, code))
+    if user.closing:
+        _close_later(user, turn)

@@ -1,10 +1,11 @@
 """Work for other units: rows in this unit's commit, sent until the other side has committed it.
 
 Two lanes per target. *Items* are a numbered stream: number = epoch << 32 | counter, each sent with `prev`, the
-pending number before it, and taken in order. *Registers* are max registers, one row per (kind, topic), coalesced.
-Silence is retried for ever with doubling pauses (outbox_repeat_ms up to a minute). Limits: outbox_rows_max rows per
-user (asked before a message is accepted), outbox_window items in flight per target. A target that is gone answers
-"done".
+pending number before it, and taken in order. A number is never given twice: the last one is stored when the unit is
+put out of memory (`rest`), and a restart has a new epoch. *Registers* are max registers, one row per (kind, topic),
+coalesced. Silence is retried for ever with doubling pauses (outbox_repeat_ms up to a minute). Limits: outbox_rows_max
+rows per user (asked before a message is accepted), outbox_window items in flight per target. A target that is gone
+answers "done".
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import deque
 
 from iris.core.commands import ItemIn, RegisterIn
 from iris.core.ids import seq_of
-from iris.core.rows import Gone, OutboxItemRow, OutboxRegisterRow
+from iris.core.rows import Gone, InboxMarkRow, OutboxItemRow, OutboxRegisterRow
 from iris.core.turn import Turn
 
 # kinds of item bodies: (kind, ...)
@@ -47,18 +48,20 @@ class Lane:
 class Outbox:
     """The outbox of one unit. `unit` is its name on the other side, `user` the id in its rows."""
 
-    __slots__ = ("_armed", "_counter", "lanes", "rows", "unit", "user")
+    __slots__ = ("_armed_at", "_last", "_stored", "lanes", "rows", "unit", "user")
 
     def __init__(self, user: bytes, unit: bytes) -> None:
         self.user = user
         self.unit = unit
         self.lanes: dict[bytes, Lane] = {}
         self.rows = 0
-        self._counter = 0
-        self._armed = False
+        self._last = 0  # the last number given
+        self._stored = 0  # ... as far as the store knows
+        self._armed_at: int | None = None  # when `_repeat` is called next
 
-    def load(self, items: list[OutboxItemRow], registers: list[OutboxRegisterRow]) -> None:
-        """Take the stored rows; `resend` then sends them."""
+    def load(self, items: list[OutboxItemRow], registers: list[OutboxRegisterRow], last: int) -> None:
+        """Take the stored rows and the last number given; `start` then sends them."""
+        self._last = self._stored = last
         for item in sorted(items, key=lambda row: row.number):
             self._lane(item.target).items.append(item)
         for row in registers:
@@ -67,8 +70,8 @@ class Outbox:
 
     def add(self, turn: Turn, target: bytes, body: tuple[object, ...]) -> int:
         """Put an item on its way; returns its number."""
-        self._counter += 1
-        row = OutboxItemRow(self.user, target, seq_of(turn.epoch, self._counter), body)
+        self._last = max(self._last + 1, seq_of(turn.epoch, 1))
+        row = OutboxItemRow(self.user, target, self._last, body)
         turn.write(row)
         self.rows += 1
         lane = self._lane(target)
@@ -153,6 +156,11 @@ class Outbox:
             self.resend(turn, lane)
             self._arm(turn, lane)
 
+    def rest(self, turn: Turn) -> None:
+        """The unit goes out of memory; its numbers must not begin anew."""
+        if self._last > self._stored:
+            turn.write(InboxMarkRow(self.user, self.unit, self._last))
+
     def write_all(self, turn: Turn) -> None:
         """Write every row again, after the unit was dropped."""
         for target, lane in self.lanes.items():
@@ -178,6 +186,7 @@ class Outbox:
             return
         lane.pause = turn.limits.outbox_repeat_ms
         lane.retry_at = turn.now.mono + lane.pause
+        self._arm_at(turn, lane.retry_at)
         prev = 0
         for position, row in enumerate(lane.items):
             if position == turn.limits.outbox_window:
@@ -190,12 +199,17 @@ class Outbox:
         if not lane.pause:
             lane.pause = turn.limits.outbox_repeat_ms
             lane.retry_at = turn.now.mono + lane.pause
-        if not self._armed:
-            self._armed = True
-            turn.call_at(lane.retry_at, lambda: self._repeat(turn))
+        self._arm_at(turn, lane.retry_at)
 
-    def _repeat(self, turn: Turn) -> None:
-        self._armed = False
+    def _arm_at(self, turn: Turn, when: int) -> None:
+        if self._armed_at is None or when < self._armed_at:
+            self._armed_at = when
+            turn.call_at(when, lambda: self._repeat(turn, when))
+
+    def _repeat(self, turn: Turn, when: int) -> None:
+        if when != self._armed_at:
+            return  # another timeout was set for earlier
+        self._armed_at = None
         for lane in self.lanes.values():
             if lane.retry_at <= turn.now.mono:
                 lane.pause = min(2 * lane.pause, REPEAT_MS_MAX)
@@ -203,5 +217,4 @@ class Outbox:
                 turn.count("iris_outbox_repeats_total")
                 self.resend(turn, lane)
         if self.lanes:
-            self._armed = True
-            turn.call_at(min(lane.retry_at for lane in self.lanes.values()), lambda: self._repeat(turn))
+            self._arm_at(turn, min(lane.retry_at for lane in self.lanes.values()))

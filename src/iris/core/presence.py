@@ -29,10 +29,11 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
     if user.sessions:
         user.announced = True
     elif user.announced is None:
-        if turn.now.mono < user.grace_at and may_see(user, watch.watcher):
+        if turn.now.mono >= user.grace_at:
+            user.announced = False
+        elif may_see(user, watch.watcher):
             turn.call_at(user.grace_at, lambda: _grace_over(user, turn))
             return
-        user.announced = False
     _tell(user, key, watch.watcher, turn)
 
 

@@ -29,7 +29,6 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
         _repeated(user, session, ack, turn)
         return
     device = session.device
-    best = user.best_seq
     taken: list[MessageRow] = []
     window = session.window
     while window and window[0].seq <= ack.seq:
@@ -41,7 +40,7 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
         session.rev_window.popleft()
     session.rev_acked = max(session.rev_acked, ack.rev)
     session.moved_at = turn.now.mono
-    advance(user, device, taken, best, turn)
+    advance(user, device, taken, turn)
     device.rev = max(device.rev, ack.rev)
     turn.write(device.cursor_row(user.id))
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
@@ -54,20 +53,26 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
         pump.pump(user, session, turn)
 
 
-def advance(user: User, device: Device, taken: list[MessageRow], best: int, turn: Turn) -> None:
-    """Move a device's cursor over rows it has acked, and tell their senders. `best` is the furthest cursor before
-    that.
+def advance(user: User, device: Device, taken: list[MessageRow], turn: Turn) -> None:
+    """Move a device's cursor over rows it has acked, and tell their senders, unless another device had them before.
+
+    What a device had lies in (pos - acked, pos]: a device that was linked later starts at a higher pos.
     """
+    others = [other for other in user.devices.values() if other is not device]
     delivered: dict[bytes, MessageRow] = {}
     for row in taken:
         if row.seq <= device.seq:
             continue  # acked before, by an earlier life of this device
         device.seq, device.pos, device.size = row.seq, row.pos, row.size
         device.acked += 1
-        if row.seq > best and row.kind == ROW_MESSAGE:
+        if row.kind == ROW_MESSAGE and not (others and _had(others, row)):
             delivered[row.conversation] = row
     for conversation, row in delivered.items():
         user.outbox.raise_register(turn, user_unit(row.sender), outbox.DELIVERED, conversation, row.seq)
+
+
+def _had(devices: list[Device], row: MessageRow) -> bool:
+    return any(device.pos - device.acked < row.pos <= device.pos for device in devices)
 
 
 def on_read(user: User, read: ReadIn, turn: Turn) -> None:

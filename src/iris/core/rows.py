@@ -129,7 +129,9 @@ class OutboxRegisterRow(NamedTuple):
 
 
 class InboxMarkRow(NamedTuple):
-    """The last number taken from another unit's outbox. Key: (user, source)."""
+    """The last number taken from another unit's outbox; of the unit itself: the last one that its own outbox has
+    given. Key: (user, source).
+    """
 
     user: bytes
     source: bytes

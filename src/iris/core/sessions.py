@@ -1,7 +1,8 @@
 """Sessions at the shard: attach, resume, re-authentication, end.
 
 The shard is the authority on who may connect: the account, the device, `gen` and the revoked token ids. The newest
-connection of a device wins; the older one is closed REPLACED. A resume cursor ahead of the stored one is an Ack
+connection of a device wins; the older one is closed REPLACED, and an Attach of it that comes late is refused (Attach
+numbers rise). A resume cursor ahead of the stored one is an Ack
 that got lost: its rows are read and counted as acked before the pump starts.
 """
 
@@ -29,8 +30,9 @@ from iris.core.frames import PROBLEM, REFRESH, RETRY_NEVER, Problem
 from iris.core.requests import Auth
 from iris.core.rows import ROW_REFUSED
 from iris.core.turn import LoadPage, Turn
-from iris.core.user import Session, User
+from iris.core.user import Device, Session, User
 
+ATTACHED_MAX = 64  # (edge, device) pairs of a user whose newest Attach is remembered
 FOR_RESUME = 2  # purpose of a page: (FOR_RESUME, device, edge, conn)
 
 
@@ -50,32 +52,36 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     """A connection wants to be the session of its device."""
     auth = attach.auth
     if not stands(user, auth):
-        turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, int(CloseCode.TOKEN_REVOKED)))
+        _refuse(attach, CloseCode.TOKEN_REVOKED, turn)
         return
     old = user.sessions.get(auth.device)
-    if old is not None and (old.edge, old.conn) != (attach.edge, attach.conn):
-        mailbox.close_session(user, turn, auth.device, CloseCode.REPLACED)
-    first = not user.sessions
-    if first:
+    if old is not None and old.edge == attach.edge and old.number == attach.number:  # the same again
+        _answer_attach(user, attach, turn)
+        pump.rewind(user, old, turn)
+        return
+    if not _note(user, attach.edge, auth.device, attach.number):
+        _refuse(attach, CloseCode.REPLACED, turn)  # it was under way for long: a newer connection has come, or gone
+        return
+    if not user.sessions:
         user.tail_from = user.head
     device = user.devices[auth.device]
-    session = user.sessions[auth.device] = Session(user, attach.edge, attach.conn, device, auth.jti)
-    reset = attach.seq > user.head or attach.rev > user.registers.head
-    seq, rev = min(attach.seq, user.head), min(attach.rev, user.registers.head)
-    oldest = 0
-    if 0 < seq < user.floor:
-        oldest, seq = user.floor + 1, user.floor
+    session = user.sessions[auth.device] = Session(user, attach.edge, attach.conn, attach.number, device, auth.jti)
+    if old is not None and (old.edge, old.conn) != (attach.edge, attach.conn):
+        mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
+    seq, rev = attach.seq, min(attach.rev, user.registers.head)
+    if seq > user.head:
+        seq = user.last_seq  # what Welcome says: the client goes back to it
+    elif 0 < seq < user.floor:
+        seq = user.floor
     session.acked = session.prev = seq
     session.sent = max(seq or device.seq, user.floor)
     session.rev_acked = session.rev_sent = session.rev_top = rev
-    copies, rate = sender_facts(user, turn)
-    turn.to_edge(
-        attach.edge,
-        Attached(ATTACHED, attach.conn, user.last_seq, user.registers.head, oldest, reset, copies, rate),
-    )
+    _answer_attach(user, attach, turn)
     if old is None:
         update_sessions(user, turn, but=auth.device)
     presence.came_online(user, turn)
+    if turn.now.wall - device.row.seen_at >= mailbox.DAY_MS:
+        seen(device, turn)
     if rev > device.rev:
         device.rev = rev
         turn.write(device.cursor_row(user.id))
@@ -83,6 +89,12 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
         session.loading = True
         _ask_resumed(user, session, turn)
     pump.pump(user, session, turn)
+
+
+def seen(device: Device, turn: Turn) -> None:
+    """The device is there; a day more or less makes no difference to device_days."""
+    device.row = device.row._replace(seen_at=turn.now.wall)
+    turn.write(device.row)
 
 
 def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
@@ -95,7 +107,7 @@ def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
     if session is None:
         return
     device = session.device
-    receipts.advance(user, device, [row for row in page.rows if row.kind != ROW_REFUSED], user.best_seq, turn)
+    receipts.advance(user, device, [row for row in page.rows if row.kind != ROW_REFUSED], turn)
     if page.rows:
         device.seq = max(device.seq, page.rows[-1].seq)
         _ask_resumed(user, session, turn)
@@ -108,6 +120,8 @@ def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
 
 def on_detach(user: User, detach: Detach, turn: Turn) -> None:
     """A connection is gone."""
+    user.closing.pop((detach.edge, detach.conn), None)
+    _note(user, detach.edge, detach.device, detach.number)
     if user.session(detach.device, detach.edge, detach.conn) is not None:
         end(user, detach.device, turn)
     turn.to_edge(detach.edge, Detached(DETACHED, detach.conn))
@@ -116,8 +130,7 @@ def on_detach(user: User, detach: Detach, turn: Turn) -> None:
 def end(user: User, device: int, turn: Turn) -> None:
     """Forget a session whose connection is gone or lost."""
     session = user.sessions.pop(device)
-    session.device.row = session.device.row._replace(seen_at=turn.now.wall)
-    turn.write(session.device.row)
+    seen(session.device, turn)
     if not user.sessions:
         user.tail.clear()
         user.tail_from = user.head
@@ -127,12 +140,16 @@ def end(user: User, device: int, turn: Turn) -> None:
         update_sessions(user, turn)
 
 
-def close(user: User, device: int, code: int, turn: Turn) -> None:
-    """End a session from our side."""
-    if device in user.sessions:
-        mailbox.close_session(user, turn, device, code)
-        if not user.sessions:
-            presence.went_offline(user, turn)
+def edge_gone(user: User, edge: int, turn: Turn) -> None:
+    """The lease of an edge has lapsed: its sessions and watches are over."""
+    for key in [key for key in user.watchers if key[0] == edge]:
+        del user.watchers[key]
+    for key in [key for key in user.closing if key[0] == edge]:
+        del user.closing[key]
+    for key in [key for key in user.attached if key[0] == edge]:
+        del user.attached[key]
+    for device in [number for number, session in user.sessions.items() if session.edge == edge]:
+        end(user, device, turn)
 
 
 def on_reauth(user: User, reauth: Reauth, turn: Turn) -> None:
@@ -163,6 +180,34 @@ def update_sessions(user: User, turn: Turn, but: int = 0) -> None:
     for session in user.sessions.values():
         if session.device.number != but:
             turn.to_edge(session.edge, SessionUpdate(SESSION_UPDATE, session.conn, copies, rate))
+
+
+def _note(user: User, edge: int, device: int, number: int) -> bool:
+    """Remember an Attach; False when it is not newer than those of this edge that are known."""
+    if user.attached.get((edge, device), 0) >= number:
+        return False
+    user.attached.pop((edge, device), None)
+    user.attached[edge, device] = number
+    if len(user.attached) > ATTACHED_MAX:
+        del user.attached[next(iter(user.attached))]
+    return True
+
+
+def _refuse(attach: Attach, code: int, turn: Turn) -> None:
+    turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.number, int(code)))
+
+
+def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
+    oldest = user.floor + 1 if 0 < attach.seq < user.floor else 0
+    reset = attach.seq > user.head or attach.rev > user.registers.head
+    copies, rate = sender_facts(user, turn)
+    turn.to_edge(
+        attach.edge,
+        Attached(
+            ATTACHED, attach.conn, attach.number, user.id, attach.auth.device, user.last_seq, user.registers.head,
+            oldest, reset, copies, rate,
+        ),
+    )  # fmt: skip
 
 
 def _ask_resumed(user: User, session: Session, turn: Turn) -> None:

@@ -114,7 +114,9 @@ class Residents:
                 return
             owner, other = self._order.popleft()
             resident = owner.users[other]
-            if resident.idle and not resident.touched:
+            if other == user:  # its commands wait: it is not idle
+                self._order.append((owner, other))
+            elif resident.idle and not resident.touched:
                 owner.forget(other, turn)
             else:
                 resident.touched = False
@@ -161,26 +163,30 @@ class Shard:
     def edge_gone(self, gone: EdgeGone) -> None:
         """The lease of an edge has lapsed: end its sessions and watches."""
         for user in self.users.values():
-            for key in [key for key in user.watchers if key[0] == gone.edge]:
-                del user.watchers[key]
-            for device in [number for number, session in user.sessions.items() if session.edge == gone.edge]:
-                sessions.end(user, device, self._turn)
+            sessions.edge_gone(user, gone.edge, self._turn)
+        for parked in self._parked.values():
+            parked[:] = [
+                command
+                for command in parked
+                if not (isinstance(command, Attach | WatchIn) and command.edge == gone.edge)
+            ]
 
     def forget(self, user: bytes, turn: Turn) -> None:
         """Drop an idle user from memory."""
-        mailbox.trim(self.users.pop(user), turn, 1)
+        gone = self.users.pop(user)
+        mailbox.trim(gone, turn, 1)
+        gone.outbox.rest(turn)
 
     def _park(self, user: bytes, command: Command) -> None:
-        kind = command.__class__
-        if kind in DROPPED:
-            return
-        if isinstance(command, Detach):
-            self._turn.to_edge(command.edge, Detached(DETACHED, command.conn))
-            return
-        if isinstance(command, WatchIn) and not command.on:
+        if command.__class__ in DROPPED:
             return
         parked = self._parked.get(user)
         if parked is None:
+            if isinstance(command, Detach):
+                self._turn.to_edge(command.edge, Detached(DETACHED, command.conn))
+                return
+            if isinstance(command, WatchIn) and not command.on:
+                return
             self._parked[user] = [command]
             self._turn.ask(LoadUser(user))
         elif len(parked) < self._turn.limits.parked_commands_max:
@@ -196,7 +202,8 @@ class Shard:
         elif isinstance(command, RequestIn):
             turn.reply(command.request.id, Refused(int(ErrorCode.OVERLOADED), sending.RETRY_MS))
         elif isinstance(command, Attach):
-            turn.to_edge(command.edge, AttachRefused(ATTACH_REFUSED, command.conn, int(CloseCode.SERVER_BUSY)))
+            code = int(CloseCode.SERVER_BUSY)
+            turn.to_edge(command.edge, AttachRefused(ATTACH_REFUSED, command.conn, command.number, code))
         turn.count_code("iris_refused_total", ErrorCode.OVERLOADED)
 
     def _loaded(self, loaded: Loaded) -> None:

@@ -49,14 +49,15 @@ class Session:
     """A device's connection, as seen by the shard: the delivery pump's state."""
 
     __slots__ = (
-        "acked", "armed", "bytes", "conn", "device", "edge", "jti", "loading", "moved_at", "prev", "rev_acked",
-        "rev_sent", "rev_top", "rev_window", "rewound_at", "sent", "user", "window",
+        "acked", "armed", "bytes", "conn", "device", "edge", "jti", "loading", "moved_at", "number", "prev",
+        "rev_acked", "rev_sent", "rev_top", "rev_window", "rewound_at", "sent", "user", "window",
     )  # fmt: skip
 
-    def __init__(self, user: User, edge: int, conn: int, device: Device, jti: str) -> None:
+    def __init__(self, user: User, edge: int, conn: int, number: int, device: Device, jti: str) -> None:
         self.user = user
         self.edge = edge
         self.conn = conn
+        self.number = number  # of its Attach
         self.device = device
         self.jti = jti
         self.acked = 0  # the newest seq acked on this connection, or resumed at
@@ -80,9 +81,12 @@ class User:
     __slots__ = (
         "account",
         "announced",
+        "attached",
         "base",
         "blocked_by",
         "blocks",
+        "closing",
+        "closing_armed",
         "contacts",
         "counters",
         "devices",
@@ -143,14 +147,17 @@ class User:
         self.registers = Registers()
         self.registers.load(rows.registers)
         self.outbox = Outbox(user, self.unit)
-        self.outbox.load(rows.outbox_items, rows.outbox_registers)
         self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks}
+        self.outbox.load(rows.outbox_items, rows.outbox_registers, self.inbox_marks.get(self.unit, 0))
         self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts}
         self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks}
         self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by}
         self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked}
         self.seen_at = rows.seen.at if rows.seen else 0
         self.sessions: dict[int, Session] = {}  # device -> session
+        self.attached: dict[tuple[int, int], int] = {}  # (edge, device) -> highest Attach.number
+        self.closing: dict[tuple[int, int], int] = {}  # (edge, conn) -> the code it is closed with, until it detaches
+        self.closing_armed = False  # a timeout will say it again
         self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches
         self.announced: bool | None = None  # what watchers were told: online, offline, nothing yet
         self.grace_at = 0  # mono ms from which offline may be said
@@ -161,13 +168,6 @@ class User:
     @property
     def active(self) -> bool:
         return self.account is not None and self.account.state == STATE_ACTIVE
-
-    @property
-    def best_seq(self) -> int:
-        """The cursor of the most advanced device."""
-        if self.devices:
-            return max(device.seq for device in self.devices.values())
-        return self.base.seq if self.base else 0
 
     @property
     def best_pos(self) -> int:
@@ -186,7 +186,9 @@ class User:
     @property
     def idle(self) -> bool:
         """Whether it may be forgotten: everything that matters is in the store."""
-        return not (self.sessions or self.watchers or self.outbox.lanes or self.waiting or self.waiting_requests)
+        return not (
+            self.sessions or self.closing or self.watchers or self.outbox.lanes or self.waiting or self.waiting_requests
+        )
 
     def blocked_with(self, other: bytes) -> bool:
         """Whether one of the two blocks the other."""

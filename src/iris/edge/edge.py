@@ -22,6 +22,7 @@ from iris.core.commands import (
     SESSION_UPDATE,
     Attach,
     Attached,
+    AttachRefused,
     Detach,
     Reauthed,
     SessionUpdate,
@@ -32,6 +33,7 @@ from iris.core.frames import (
     CLOSED,
     GO_AWAY,
     HELLO,
+    PRESENCE,
     PROBLEM,
     REFRESHED,
     RETRY_AFTER,
@@ -70,7 +72,7 @@ class Edge(Timers):
     """All sessions of one edge, and its lease with the shard node."""
 
     __slots__ = (
-        "closed", "counters", "detaching", "keys", "lease", "limits", "now", "renewals", "sessions", "settings",
+        "attaches", "counters", "detaching", "keys", "lease", "limits", "now", "renewals", "sessions", "settings",
         "to_engine", "to_units",
     )  # fmt: skip
 
@@ -81,6 +83,7 @@ class Edge(Timers):
         self.keys = keys
         self.now = Now(0, 0, 0)
         self.sessions: dict[int, Session] = {}
+        self.attaches = 0  # the highest Attach number given
         self.detaching: dict[int, tuple[bytes, Detach]] = {}
         self.lease = EdgeLease(limits.lease_ms, limits.lease_renew_ms)
         self.to_engine: list[tuple[object, ...]] = []
@@ -107,12 +110,12 @@ class Edge(Timers):
         out = self.to_engine
         for item in items:
             kind = item[0]
-            if kind == CLOSE:
+            if kind == CLOSE:  # repeated until this edge has detached the connection
                 session = self.sessions.get(item[1])  # type: ignore[call-overload]
                 if session is not None:
-                    session.state = State.CLOSING
-                self._count_closed(item[2])
-                out.append(item)
+                    self.close(session, item[2])  # type: ignore[arg-type]
+            elif kind == PRESENCE and item[1] not in self.sessions:
+                self._unwatch(item)
             elif kind <= FRAME_KIND_MAX:  # type: ignore[operator]
                 out.append(item)
             else:
@@ -122,10 +125,8 @@ class Edge(Timers):
         """The shard node has renewed the lease; after a gap every session attaches anew."""
         if self.lease.renewed(number, self.now.mono):
             for session in self.sessions.values():
-                if session.welcomed and session.state is not State.CLOSING:
-                    session.state = State.ATTACHING
-                    session.started_at = self.now.mono
-                    self._attach(session)
+                if session.state is not State.CLOSING:
+                    self._attach_anew(session)
 
     def go_away(self) -> None:
         """The node is about to stop: tell every client to spread its reconnect."""
@@ -158,11 +159,9 @@ class Edge(Timers):
     def gone(self, session: Session) -> None:
         """The connection has ended: detach until the shard has confirmed it."""
         del self.sessions[session.conn]
-        detach = Detach(session.user, self.settings.number, session.conn, session.device)
-        self.detaching[session.conn] = (session.unit, detach)
+        self._detach_later(session.user, session.conn, session.number, session.device)
         for watched in session.watches:
             self.watch(session, watched, False)
-        self._detach(session.conn)
 
     def watch(self, session: Session, target: bytes, on: bool) -> None:
         """Begin or end to watch a user."""
@@ -173,7 +172,7 @@ class Edge(Timers):
         session.expires_at = expires_at
         wait = max(0, expires_at + self.settings.leeway_ms - self.now.wall)
         conn = session.conn
-        self.call_at(self.now.mono + wait, lambda: self._expired(conn))
+        self.call_at(self.now.mono + wait, lambda: self._expired(conn, expires_at))
 
     # --- own steps ---
     def _hello(self, hello: Hello) -> None:
@@ -184,15 +183,22 @@ class Edge(Timers):
             return
         features = tuple(name for name in hello.features if name in FEATURES)
         session = Session(hello.conn, auth, user_unit(auth.user), hello.seq, hello.rev, features)
-        session.started_at = self.now.mono
         self.sessions[hello.conn] = session
+        self._attach_anew(session)
+
+    def _attach_anew(self, session: Session) -> None:
+        """A new attempt: answers to earlier ones no longer count. Numbers rise over restarts of the edge too."""
+        session.state = State.ATTACHING
+        session.started_at = self.now.mono
+        self.attaches = session.number = max(self.attaches + 1, self.now.wall)
         self._attach(session)
 
     def _attach(self, session: Session) -> None:
         session.asked_at = self.now.mono
         attach = Attach(
-            session.user, self.settings.number, session.conn, session.auth, session.ack_seq, session.ack_rev
-        )
+            session.user, self.settings.number, session.conn, session.number, session.auth, session.ack_seq,
+            session.ack_rev,
+        )  # fmt: skip
         self.to_units.append((session.unit, attach))
         conn = session.conn
         self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._attach_late(conn))
@@ -207,21 +213,37 @@ class Edge(Timers):
         elif now - session.asked_at >= ATTACH_REPEAT_MS:
             self._attach(session)
 
+    def _detach_later(self, user: bytes, conn: int, number: int, device: int) -> None:
+        if conn not in self.detaching:
+            self.detaching[conn] = (user_unit(user), Detach(user, self.settings.number, conn, number, device))
+            self._detach(conn)
+
     def _detach(self, conn: int) -> None:
         waiting = self.detaching.get(conn)
         if waiting is not None:
             self.to_units.append(waiting)
             self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._detach(conn))
 
-    def _expired(self, conn: int) -> None:
+    def _expired(self, conn: int, expires_at: int) -> None:
         session = self.sessions.get(conn)
-        if session is not None and session.expires_at + self.settings.leeway_ms <= self.now.wall:
+        if session is None or session.expires_at != expires_at:
+            return  # refreshed: another timeout looks after it
+        if expires_at + self.settings.leeway_ms <= self.now.wall:
             self.close(session, CloseCode.TOKEN_EXPIRED)
+        else:  # the wall clock was set back
+            self.expire_at(session, expires_at)
 
     def _renew(self) -> None:
         now = self.now.mono
         self.renewals.append(self.lease.renew(now))
         self.call_at(self.lease.next_renewal, self._renew)
+
+    def _unwatch(self, item: tuple[object, ...]) -> None:
+        """A connection that is gone is still a watcher: say again that it is not."""
+        conn, target = item[1], item[2]
+        assert isinstance(conn, int)
+        assert isinstance(target, bytes)
+        self.to_units.append((user_unit(target), WatchIn(target, self.settings.number, conn, b"", False)))
 
     def _close_conn(self, conn: int, code: int) -> None:
         self._count_closed(code)
@@ -238,12 +260,18 @@ class Edge(Timers):
             self.detaching.pop(conn, None)
             return
         session = self.sessions.get(conn)
-        if session is None or session.state is State.CLOSING:
-            return
         if kind == ATTACHED:
-            self._attached(session, Attached._make(item))
+            attached = Attached._make(item)
+            if session is None:  # the Attach came after the Detach
+                self._detach_later(attached.user, conn, attached.number, attached.device)
+            elif session.state is State.ATTACHING and session.number == attached.number:
+                self._attached(session, attached)
+        elif session is None or session.state is State.CLOSING:
+            return
         elif kind == ATTACH_REFUSED:
-            self.close(session, item[2])  # type: ignore[arg-type]
+            refused = AttachRefused._make(item)
+            if session.number == refused.number:
+                self.close(session, refused.close_code)
         elif kind == SESSION_UPDATE:
             update = SessionUpdate._make(item)
             session.copies = update.copies
@@ -255,8 +283,6 @@ class Edge(Timers):
             self.to_engine.append(Refreshed(REFRESHED, conn, expires_at))
 
     def _attached(self, session: Session, attached: Attached) -> None:
-        if session.state is not State.ATTACHING:
-            return
         session.copies = attached.copies
         if session.welcomed and (attached.reset or attached.oldest):
             self.close(session, CloseCode.SHARD_MOVED)  # only a new Welcome can say that

@@ -102,6 +102,8 @@ def _watch_later(edge: Edge, session: Session, frame: Frame) -> None:
     if len(wanted) > edge.limits.watches_max:
         edge.problem(session, WATCH, ErrorCode.TOO_MANY_WATCHES)
     else:
+        for target in set(session.watches).difference(wanted):
+            edge.watch(session, target, False)
         session.watches = wanted  # sent when the session is attached
 
 
