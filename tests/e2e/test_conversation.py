@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from iris_sdk import Client
+from iris_sdk import Client, Message, ReadSync
 from tests.support.people import join, live, run, screen, shown, texts, until, until_shown
 from tests.support.server import Server
 
@@ -18,7 +18,7 @@ def test_live_message_is_delivered_and_read(tls_server: Server, tmp_path: Path) 
             await live(a)
             await live(b)
             sent = await a.send("@live_bob", "hello")
-            event = await until(b, lambda event: event.kind == "message")
+            event = await until(b, Message)
             assert (event.text, event.sender, event.message_id) == ("hello", a.user, sent.message_id)
             assert (await a.wait(sent.message_id, "delivered", timeout=10)).state == "delivered"
             await b.mark_read(event)
@@ -63,8 +63,7 @@ def test_four_devices_one_far_behind_end_with_equal_histories(tls_server: Server
                 last = next(row for row in reversed(shown(three)) if row.kind == "message")
                 await three.mark_read("@four_bob")
                 for client in (one, two):
-                    event = await until(client, lambda event: event.kind == "read" and event.seq >= last.seq)
-                    assert event.kind == "read"
+                    await until(client, ReadSync, lambda event: event.seq >= last.seq)
                 expected = screen(one, b.user)
                 assert screen(two, b.user) == expected
                 assert screen(three, b.user) == expected
@@ -72,8 +71,7 @@ def test_four_devices_one_far_behind_end_with_equal_histories(tls_server: Server
             async with Client(ada[3]) as four:  # it was never online: everything is a catch-up
                 await until_shown(four, 150)
                 assert screen(four, b.user) == expected
-                event = await until(four, lambda event: event.kind == "read" and event.seq >= last.seq)
-                assert event.kind == "read"
+                await until(four, ReadSync, lambda event: event.seq >= last.seq)
 
     run(case())
 
@@ -111,7 +109,7 @@ def test_answers_show_after_their_questions_on_both_screens(tls_server: Server, 
             async def answer() -> None:
                 count = 0
                 async for event in b.events(after=0):
-                    if event.kind == "message":
+                    if isinstance(event, Message):
                         await b.send("@turn_ada", f"re {event.text}")
                         count += 1
                         if count == 60:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
-from iris_sdk import Client
+from iris_sdk import Client, Message
 from tests.durability.fsync_shim import build_fsync_shim
 from tests.e2e.conftest import QUICK
 from tests.support.people import join, live, run, shown, texts, until, until_shown
@@ -32,7 +32,7 @@ def test_no_accepted_and_no_deliver_before_the_disk_has_it(tmp_path: Path) -> No
                 heard: list[float] = []
 
                 async def hears(text: str, heard: list[float] = heard) -> None:
-                    await until(b, lambda event: event.kind == "message" and event.text == text)
+                    await until(b, Message, lambda event: event.text == text)
                     heard.append(time.monotonic())
 
                 task = asyncio.create_task(hears(f"m{n}"))

@@ -5,30 +5,26 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from iris_sdk import Client, ConnectionState, Event
-from tests.support.people import WAIT_S, join, link, live, run, shown, until, until_shown
+from iris_sdk import Client, ConnectionState, Event, Message, MessageRefused, Presence, ReadSync, Typing
+from tests.support.people import WAIT_S, join, link, live, run, shown, until, until_in, until_shown
 from tests.support.server import Server, serving
 
 
-def sees(user: str, status: str) -> Callable[[Event], bool]:
-    """A presence event."""
-    return lambda event: event.kind == "presence" and event.user == user and event.status == status
+async def status_of(events: AsyncIterator[Event], target: str, status: str) -> Presence:
+    """The next time that the target is told to be so."""
+    return await until_in(events, Presence, lambda event: (event.user, event.status) == (target, status))
 
 
-async def watch_for(watcher: Client, target: str, status: str) -> int:
-    """Watch until the status is seen; its last_seen."""
-    async with asyncio.timeout(WAIT_S):
-        events = watcher.events()
-        await watcher.watch([target])
-        async for event in events:
-            if sees(target, status)(event):
-                return int(event.last_seen)  # type: ignore[union-attr]
-    raise AssertionError("the events ended")
+async def watch_for(watcher: Client, target: str, status: str) -> Presence:
+    """Watch until the status is seen."""
+    events = watcher.events()
+    await watcher.watch([target])
+    return await status_of(events, target, status)
 
 
 @pytest.mark.parametrize("who_switched_off", ["reader", "sender"])
@@ -42,16 +38,16 @@ def test_read_receipts_need_both_switches(tls_server: Server, tmp_path: Path, wh
             off = b if who_switched_off == "reader" else a
             await off.api.update_me(privacy={"read_receipts": False})
             first = await a.send(b.user, "one")
-            await b.mark_read(await until(b, lambda event: event.kind == "message"))  # type: ignore[arg-type]
-            await until(b, lambda event: event.kind == "read")  # own devices always hear of it
+            await b.mark_read(await until(b, Message))
+            await until(b, ReadSync)  # own devices always hear of it
             await off.api.update_me(privacy={"read_receipts": True})
             second = await a.send(b.user, "two")
-            two = await until(b, lambda event: event.kind == "message" and event.text == "two")
+            two = await until(b, Message, lambda event: event.text == "two")
             assert (await a.wait(second.message_id, "delivered", timeout=WAIT_S)).state == "delivered"
             status = a.status(first.message_id)
             assert status is not None
             assert status.state == "delivered"  # nothing was told while a switch was off
-            await b.mark_read(two)  # type: ignore[arg-type]
+            await b.mark_read(two)
             assert (await a.wait(second.message_id, "read", timeout=WAIT_S)).state == "read"
 
     run(case())
@@ -73,16 +69,8 @@ def test_presence_and_last_seen_obey_privacy(tls_server: Server, tmp_path: Path)
                 gone_a, gone_e = a.events(), e.events()
                 await b.api.put_contact(a.user)
                 await b.api.update_me(privacy={"presence": "contacts"})
-                async with asyncio.timeout(WAIT_S):
-                    while not sees(target, "hidden")(event := await anext(gone_e)):
-                        pass
-                assert event.last_seen == 0  # type: ignore[union-attr]
-            async with asyncio.timeout(WAIT_S):
-                while True:
-                    event = await anext(gone_a)
-                    if sees(target, "offline")(event):
-                        assert event.last_seen > 0  # type: ignore[union-attr]
-                        break
+                assert (await status_of(gone_e, target, "hidden")).last_seen == 0
+            assert (await status_of(gone_a, target, "offline")).last_seen > 0
 
     run(case())
 
@@ -111,9 +99,7 @@ def test_a_client_that_vanishes_is_offline_for_its_contacts(tmp_path: Path) -> N
                     await watch_for(a, target, "online")
                     events = a.events()
                     ghost.send_signal(signal.SIGSTOP)
-                    async with asyncio.timeout(WAIT_S):
-                        while not sees(target, "offline")(await anext(events)):
-                            pass
+                    await status_of(events, target, "offline")
             finally:
                 ghost.kill()
                 await ghost.wait()
@@ -130,14 +116,10 @@ def test_typing_is_seen_and_ends(tls_server: Server, tmp_path: Path) -> None:
             await live(b)
             events = b.events()
             await a.set_typing("@type_bob")
-            seen: list[bool] = []
-            async with asyncio.timeout(WAIT_S):
-                while seen != [True, False]:
-                    event = await anext(events)
-                    if event.kind == "typing" and event.sender == a.user:
-                        seen.append(event.active)
-                        if event.active:
-                            await a.set_typing("@type_bob", False)
+            typing = await until_in(events, Typing)
+            assert (typing.sender, typing.active) == (a.user, True)
+            await a.set_typing("@type_bob", False)
+            await until_in(events, Typing, lambda event: not event.active)
 
     run(case())
 
@@ -165,8 +147,6 @@ def test_log_out_closes_the_live_connection_and_a_log_in_works_at_once(tls_serve
 
 
 def test_a_block_refuses_both_ways_with_the_same_word(tls_server: Server, tmp_path: Path) -> None:
-    from iris_sdk import MessageRefused
-
     async def case() -> None:
         [ada] = await join(tls_server, tmp_path, "block_ada")
         [bob] = await join(tls_server, tmp_path, "block_bob")

@@ -30,5 +30,5 @@ def lossy(shell: EdgeShell, batch: Sequence[tuple[Any, ...]]) -> None:
 
 
 if __name__ == "__main__":
-    EdgeShell.receive = lossy  # type: ignore[method-assign]
+    setattr(EdgeShell, "receive", lossy)  # noqa: B010
     main()

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iris_sdk import Client, ConnectionState, Event, Row, login, register
+from iris_sdk import Client, ConnectionState, Event, Message, Row, login, register
 from tests.support.server import Server
 
 PASSWORD = "correct horse battery"
 WAIT_S = 30.0
 SHOWN = ("message", "own", "sent")  # kinds of history rows that are messages
 Found = TypeVar("Found")
+Kind = TypeVar("Kind", bound=Event)
 
 
 def run(case: Coroutine[Any, Any, Found], seconds: float = 240.0) -> Found:
@@ -49,11 +50,20 @@ async def live(client: Client) -> Client:
     return client
 
 
-async def until(client: Client, wanted: Callable[[Event], bool], after: int | None = 0) -> Event:
-    """The first event that is wanted."""
+async def until(
+    client: Client, kind: type[Kind], wanted: Callable[[Kind], bool] = lambda event: True, after: int | None = 0
+) -> Kind:
+    """The first event of this kind that is wanted."""
+    return await until_in(client.events(after=after), kind, wanted)
+
+
+async def until_in(
+    events: AsyncIterator[Event], kind: type[Kind], wanted: Callable[[Kind], bool] = lambda event: True
+) -> Kind:
+    """The next event of this kind that is wanted."""
     async with asyncio.timeout(WAIT_S):
-        async for event in client.events(after=after):
-            if wanted(event):
+        async for event in events:
+            if isinstance(event, kind) and wanted(event):
                 return event
     raise AssertionError("the events ended")
 
@@ -74,7 +84,7 @@ async def until_shown(client: Client, total: int, seconds: float = WAIT_S) -> No
 
 async def until_text(client: Client, text: str) -> None:
     """Wait until a message says this."""
-    await until(client, lambda event: event.kind in ("message", "own") and event.text == text)  # type: ignore[union-attr]
+    await until_in(client.events(after=0), Message, lambda event: event.text == text)
 
 
 def shown(client: Client, who: str | None = None) -> list[Row]:

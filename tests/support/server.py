@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 STOP_S = 30.0
 
@@ -65,6 +66,7 @@ class Server:
     def start(self) -> Server:
         """Start and wait until it serves; fails with what it printed."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("IRIS_")}
+        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
         environment |= self.environment
         self.process = subprocess.Popen(
             self.command(),

@@ -129,7 +129,7 @@ class ShardNode:
 
     # --- turns ---
     def run(self) -> None:
-        """One turn. A rule that raises is a mistake of ours whose half-done writes must not be stored: the node fails."""
+        """One turn. A rule that raises is our mistake, and its half-done writes must not be stored: the node fails."""
         self._scheduled = False
         if self._failed:
             return
