@@ -60,6 +60,7 @@ def on_page(user: User, page: Paged, turn: Turn) -> None:
     lost = 0
     for number, device in user.devices.items():
         missing = sum(1 for row in gone if row.seq > device.seq and row.kind != ROW_REFUSED)
+        device.lost += missing
         if device.seq < last.seq:
             device.seq, device.pos, device.size = last.seq, last.pos, last.size
             turn.write(device.cursor_row(user.id))
@@ -69,8 +70,9 @@ def on_page(user: User, page: Paged, turn: Turn) -> None:
     if not user.devices:
         base = user.base or CursorRow(user.id, BASE_DEVICE, 0, 0, 0, 0, 0)
         if base.seq < last.seq:
-            lost += sum(1 for row in gone if row.seq > base.seq and row.kind != ROW_REFUSED)
-            user.base = base._replace(seq=last.seq, pos=last.pos, size=last.size)
+            missing = sum(1 for row in gone if row.seq > base.seq and row.kind != ROW_REFUSED)
+            lost += missing
+            user.base = base._replace(seq=last.seq, pos=last.pos, size=last.size, lost=base.lost + missing)
             turn.write(user.base)
     user.counters = user.counters._replace(expired=user.counters.expired + lost)
     turn.count("iris_expired_total", lost)

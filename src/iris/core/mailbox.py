@@ -128,6 +128,8 @@ def lowest_cursor(user: User) -> tuple[int, int]:
 
 def trim(user: User, turn: Turn, rows_min: int) -> None:
     """Delete what every device has, when that is at least `rows_min` rows."""
+    if any(session.acked < session.device.seq for session in user.sessions.values()):
+        return  # a device that was set back gets again what is kept
     seq, pos = lowest_cursor(user)
     if seq > user.floor and pos - user.trimmed_pos >= rows_min:
         delete_upto(user, turn, seq, pos)
@@ -149,16 +151,20 @@ def cut_laggards(user: User, turn: Turn) -> None:
     best = max(user.devices.values(), key=lambda other: other.seq, default=None)
     if best is None:
         return
+    found = False
     for device in user.devices.values():
         lag = best.pos - device.pos
         if lag and user.pos - device.pos > turn.limits.mailbox_lag_rows_max:
             user.counters = user.counters._replace(cut=user.counters.cut + lag)
             turn.count("iris_cut_total", lag)
+            found = True
+            device.lost += lag
             device.seq, device.pos, device.size = best.seq, best.pos, best.size
             turn.write(device.cursor_row(user.id))
             close_session(user, turn, device.number, CloseCode.HISTORY_GAP)
-    turn.write(counters_row(user))
-    trim(user, turn, 1)
+    if found:
+        turn.write(counters_row(user))
+        trim(user, turn, 1)
 
 
 def close_session(user: User, turn: Turn, device: int, code: int) -> None:

@@ -96,6 +96,7 @@ class CursorRow(NamedTuple):
     pos: int  # of the row at seq
     size: int  # of the row at seq
     acked: int  # rows this device has acked, ever
+    lost: int = 0  # rows that expired or were cut before it got them, ever
 
 
 class RegisterRow(NamedTuple):

@@ -71,7 +71,7 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     seq, rev = attach.seq, min(attach.rev, user.registers.head)
     if seq > user.head:
         seq = user.last_seq  # what Welcome says: the client goes back to it
-    elif 0 < seq < user.floor:
+    elif _missed(user, device, seq):
         seq = user.floor
     session.acked = session.prev = seq
     session.sent = max(seq or device.seq, user.floor)
@@ -197,8 +197,15 @@ def _refuse(attach: Attach, code: int, turn: Turn) -> None:
     turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.number, int(code)))
 
 
+def _missed(user: User, device: Device, seq: int) -> bool:
+    """Whether rows above this cursor are gone that the device should have got. A new device starts at 0 and misses
+    none.
+    """
+    return seq < user.floor and (seq > 0 or (device.lost > 0 and device.acked == 0))
+
+
 def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
-    oldest = user.floor + 1 if 0 < attach.seq < user.floor else 0
+    oldest = user.floor + 1 if _missed(user, user.devices[attach.auth.device], attach.seq) else 0
     reset = attach.seq > user.head or attach.rev > user.registers.head
     copies, rate = sender_facts(user, turn)
     turn.to_edge(

@@ -34,15 +34,15 @@ BASE_DEVICE = 0  # the cursor of a user without devices; the next device starts 
 class Device:
     """A linked device and its durable cursor."""
 
-    __slots__ = ("acked", "number", "pos", "rev", "row", "seq", "size")
+    __slots__ = ("acked", "lost", "number", "pos", "rev", "row", "seq", "size")
 
     def __init__(self, row: DeviceRow, cursor: CursorRow) -> None:
         self.row = row
         self.number = row.device
-        self.seq, self.rev, self.pos, self.size, self.acked = cursor[2:]
+        self.seq, self.rev, self.pos, self.size, self.acked, self.lost = cursor[2:]
 
     def cursor_row(self, user: bytes) -> CursorRow:
-        return CursorRow(user, self.number, self.seq, self.rev, self.pos, self.size, self.acked)
+        return CursorRow(user, self.number, self.seq, self.rev, self.pos, self.size, self.acked, self.lost)
 
 
 class Session:

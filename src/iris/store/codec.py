@@ -46,7 +46,7 @@ _MESSAGE = Struct(">BBBBBIiiIQQQQQ")
 _MESSAGE_HEAD = _MESSAGE.size
 # version, length of message id; ordinal, stream, client_seq, seq, at, code
 _MARK = Struct(">BBQQQQQI")
-_CURSOR = Struct(">BQQQQQ")
+_CURSOR = Struct(">BQQQQQQ")
 _REGISTER = Struct(">BQQQ")
 _OUTBOX_REGISTER = Struct(">BQ")
 _pack_message, _unpack_message = _MESSAGE.pack, _MESSAGE.unpack_from
