@@ -29,6 +29,7 @@ READ = 2  # topic: conversation; value: the highest seq that the source's user h
 BLOCK = 3  # topic: b""; value: BlockRow.version
 
 REPEAT_MS_MAX = 60_000
+ROWS = "iris_outbox_rows"  # a gauge: rows on their way, over all loaded units
 
 
 class Lane:
@@ -73,7 +74,7 @@ class Outbox:
         self._last = max(self._last + 1, seq_of(turn.epoch, 1))
         row = OutboxItemRow(self.user, target, self._last, body)
         turn.write(row)
-        self.rows += 1
+        self._count(turn, 1)
         lane = self._lane(target)
         lane.items.append(row)
         if len(lane.items) <= turn.limits.outbox_window:
@@ -88,7 +89,7 @@ class Outbox:
         if old is not None and old >= value:
             return
         if old is None:
-            self.rows += 1
+            self._count(turn, 1)
         lane.registers[kind, topic] = value
         turn.write(OutboxRegisterRow(self.user, target, kind, topic, value))
         turn.to_unit(target, RegisterIn(target, self.unit, kind, topic, value))
@@ -103,7 +104,7 @@ class Outbox:
         while lane.items and lane.items[0].number <= number:
             row = lane.items.popleft()
             turn.write(Gone(row))
-            self.rows -= 1
+            self._count(turn, -1)
             done.append(row)
         if done:
             lane.refusals = 0
@@ -120,7 +121,7 @@ class Outbox:
             return
         del lane.registers[kind, topic]
         turn.write(Gone(OutboxRegisterRow(self.user, target, kind, topic, 0)))
-        self.rows -= 1
+        self._count(turn, -1)
         self._progress(turn, target, lane)
 
     def first(self, target: bytes) -> OutboxItemRow | None:
@@ -152,6 +153,7 @@ class Outbox:
 
     def start(self, turn: Turn) -> None:
         """After loading: send everything and begin to repeat."""
+        turn.count(ROWS, self.rows)
         for lane in self.lanes.values():
             self.resend(turn, lane)
             self._arm(turn, lane)
@@ -168,6 +170,10 @@ class Outbox:
                 turn.write(row)
             for (kind, topic), value in lane.registers.items():
                 turn.write(OutboxRegisterRow(self.user, target, kind, topic, value))
+
+    def _count(self, turn: Turn, by: int) -> None:
+        self.rows += by
+        turn.counters[ROWS] += by
 
     def _lane(self, target: bytes) -> Lane:
         lane = self.lanes.get(target)

@@ -18,8 +18,11 @@ FOR_PUMP = 1  # purpose of a page: (FOR_PUMP, device, edge, conn)
 
 def offer(user: User, session: Session, row: MessageRow, before: int, turn: Turn) -> None:
     """A new row: deliver it now if the session has everything before it and room in its window."""
-    if session.sent >= before and not session.loading and _room(session, turn):
-        _deliver(session, row, turn)
+    if session.sent >= before and not session.loading:
+        if _room(session, turn):
+            _deliver(session, row, turn)
+        else:
+            turn.count("iris_pump_paused_total")
 
 
 def pump(user: User, session: Session, turn: Turn) -> None:

@@ -53,6 +53,7 @@ def _on_request(user: User, command: RequestIn, turn: Turn) -> None:
 
 
 def _on_page(user: User, page: Paged, turn: Turn) -> None:
+    turn.count("iris_pages_total")
     purpose = page.purpose
     if purpose[0] == pump.FOR_PUMP:
         _, device, edge, conn = purpose

@@ -109,6 +109,11 @@ class ShardNode:
         return self._shards.values()
 
     @property
+    def loads_waiting(self) -> int:
+        """Batches of loads that wait because loads_max are under way."""
+        return max(0, len(self._tasks) - self.turn.limits.loads_max)
+
+    @property
     def stopped(self) -> bool:
         """Whether the store has failed and nothing is released any more."""
         return self._failed
