@@ -31,11 +31,9 @@ def next_seq(user: User, turn: Turn) -> int:
 
 def full(user: User, turn: Turn, payload_bytes: int) -> bool:
     """Whether the most advanced device lacks as much as a mailbox may hold."""
+    pos, size = user.lead
     limits = turn.limits
-    return (
-        user.pos - user.best_pos >= limits.mailbox_rows_max
-        or user.size - user.best_size + payload_bytes > limits.mailbox_bytes_max
-    )
+    return user.pos - pos >= limits.mailbox_rows_max or user.size - size + payload_bytes > limits.mailbox_bytes_max
 
 
 def append(

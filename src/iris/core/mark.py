@@ -77,7 +77,7 @@ class Mark:
         """Spend the outcome's number; returns the row that makes it durable."""
         slot = self.ordinal % len(self._ring)
         self._put(slot, outcome)
-        row = MarkRow(user, sender, device, slot, self.ordinal, *outcome)
+        row = tuple.__new__(MarkRow, (user, sender, device, slot, self.ordinal, *outcome))
         self.ordinal += 1
         self.stream, self.high = outcome.stream, outcome.client_seq
         return row

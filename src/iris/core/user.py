@@ -170,18 +170,16 @@ class User:
         return self.account is not None and self.account.state == STATE_ACTIVE
 
     @property
-    def best_pos(self) -> int:
-        """The pos of the most advanced device's cursor."""
-        if self.devices:
-            return max(device.pos for device in self.devices.values())
-        return self.base.pos if self.base else 0
-
-    @property
-    def best_size(self) -> int:
-        """The size of the most advanced device's cursor."""
-        if self.devices:
-            return max(device.size for device in self.devices.values())
-        return self.base.size if self.base else 0
+    def lead(self) -> tuple[int, int]:
+        """(pos, size) of the most advanced device's cursor."""
+        devices = self.devices
+        if len(devices) == 1:  # the usual case, on the way of every message
+            for device in devices.values():
+                return device.pos, device.size
+        if devices:
+            first = max(devices.values(), key=lambda device: device.pos)
+            return first.pos, first.size
+        return (self.base.pos, self.base.size) if self.base else (0, 0)
 
     @property
     def idle(self) -> bool:
