@@ -78,8 +78,6 @@ pub mod close {
     pub const INVALID_UTF8: u16 = 1007;
     /// A WebSocket frame or message was larger than message_bytes_max.
     pub const TOO_BIG: u16 = 1009;
-    /// The server could not go on with this connection.
-    pub const SERVER_ERROR: u16 = 1011;
     /// No Hello within hello_timeout_ms.
     pub const HELLO_TIMEOUT: u16 = 4001;
     /// Nothing was heard, not even a pong, for idle_timeout_ms.

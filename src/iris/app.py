@@ -199,7 +199,7 @@ class Node:
                 limits,
                 lambda: self.keys.signing,
             )
-            shell = EdgeShell(edge, engine, self.fabric, self.clock)
+            shell = EdgeShell(edge, engine, self.fabric, self.clock, self.node.trace.note)
             self.fabric.bind_edge(number, shell)
             self.engines.append(engine)
             self.edges.append(shell)

@@ -14,8 +14,17 @@ from iris.wire.engine import EnginePort
 class EdgeShell:
     """One edge, its engine and its fabric, on one event loop."""
 
-    def __init__(self, edge: Edge, engine: EnginePort, fabric: Fabric, clock: Callable[[], Now]) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        engine: EnginePort,
+        fabric: Fabric,
+        clock: Callable[[], Now],
+        note: Callable[[str, int, Sequence[object]], None] = lambda point, wall, batch: None,
+    ) -> None:
+        """note: told the trace point "delivered", the wall time and the frames that the engine was given."""
         self.edge = edge
+        self._note = note
         self._engine = engine
         self._fabric = fabric
         self._clock = clock
@@ -77,6 +86,7 @@ class EdgeShell:
         if edge.to_engine:
             frames, edge.to_engine = edge.to_engine, []
             self._engine.send(frames)
+            self._note("delivered", edge.now.wall, frames)
         if edge.to_units:
             units, edge.to_units = edge.to_units, []
             self._fabric.to_units(units)

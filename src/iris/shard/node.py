@@ -204,6 +204,8 @@ class ShardNode:
         if self._syncing or self._failed:
             return
         writes, effects = self.turn.take()
+        if effects.edge:
+            self.trace.note("pumped", self.turn.now.wall, effects.edge)
         if writes:
             self._syncing = True
             started = self._loop.time()

@@ -1,13 +1,16 @@
 """Trace points: where a message was when. Kept as the batches themselves, so a point costs nothing per message.
 
-Limit: TRACE_ITEMS_MAX items over all batches; the oldest batches go. What a restart forgets, the store still says
-in part.
+received: its Send has reached the recipient's shard. pumped: a Deliver of it was made. committed: its row is
+durable. handed: that Deliver went to the fabric. delivered: to the engine. accepted: its Accepted, likewise. acked:
+a device has it. Limit: TRACE_ITEMS_MAX items over all batches; the oldest batches go. What a restart forgets, the
+store still says in part.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from iris.core.commands import AckIn, SendIn
 from iris.core.frames import ACCEPTED, DELIVER
@@ -39,19 +42,20 @@ class Trace:
     def _find(self, message_id: bytes) -> Iterator[Point]:
         seq, user = 0, b""
         for point, wall, batch in self._batches:
-            for item in batch:
-                if point == "received":
-                    command = item[1] if isinstance(item, tuple) else None
-                    if isinstance(command, SendIn) and command.send.message_id == message_id:
-                        yield wall, point, command.sender, command.device, None
-                    elif isinstance(command, AckIn) and command.user == user and 0 < seq <= command.seq:
-                        yield wall, "acked", user, command.device, command.seq
+            for entry in batch:
+                item: Any = entry[1] if point in ("received", "pumped") else entry  # type: ignore[index]
+                if isinstance(item, SendIn):
+                    if item.send.message_id == message_id:
+                        yield wall, point, item.sender, item.device, None
+                elif isinstance(item, AckIn):
+                    if item.user == user and 0 < seq <= item.seq:
+                        yield wall, "acked", user, item.device, item.seq
                 elif isinstance(item, MessageRow):
                     if item.message_id == message_id:
                         if not seq:
                             seq, user = item.seq, item.user
                         yield wall, point, item.user, None, item.seq
-                elif isinstance(item, tuple) and item[0] == DELIVER and item[8] == message_id:
-                    yield wall, "delivered", None, None, item[2]
-                elif isinstance(item, tuple) and item[0] == ACCEPTED and item[5] == message_id:
+                elif item[0] == DELIVER and item[8] == message_id:
+                    yield wall, point, None, None, item[2]
+                elif item[0] == ACCEPTED and item[5] == message_id and point == "delivered":
                     yield wall, "accepted", None, None, item[6]
