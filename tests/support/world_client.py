@@ -287,7 +287,7 @@ class Client:
                 for number, message in enumerate(lane.numbered, lane.base)
                 if message.message_id not in answers and (at := lane.sent.get(number, 0)) is not None
             ]
-        if self._rewind:
+        if self._rewind and not self.dirty:
             due.append(self._rewind_at)
         return min(due, default=None)
 
