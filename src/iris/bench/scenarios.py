@@ -123,6 +123,7 @@ def _message_figures(result: dict[str, Any], before: Sample, after: Sample) -> d
         "rows_per_msg": round(grown["iris_store_rows_total"] / accepted, 2),
         "store_write_us_per_msg": per(grown["iris_store_write_seconds_total"], accepted),
         "disk_flushes": flushes,
+        "gc_us_per_msg": per(grown["iris_gc_pause_seconds_sum"], accepted),
         "sent_total": counts["sent_total"],
         "accepted_total": counts["accepted_total"],
         "delivered_total": counts["delivered_total"],
@@ -252,9 +253,12 @@ def _wait_until_empty(server: BenchServer) -> None:
 
 def _configuration(options: Options, server: BenchServer, numbers: dict[str, int]) -> dict[str, Any]:
     folder = server.folder
+    shared = {"threads": options.threads, "concurrency": options.concurrency}
+    if "pairs" in numbers:
+        shared["pairs"] = options.pairs
     return {
         "server": " ".join(word.replace(str(folder), "DIR") for word in server.command()[1:]),
-        "load": {**numbers, "threads": options.threads, "concurrency": options.concurrency},
+        "load": {**numbers, **shared},
         "tls": "1.3, full handshakes",
         "file_system": probe.file_system(folder),
     }
