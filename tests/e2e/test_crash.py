@@ -9,6 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from iris_sdk import Client
 from tests.e2e.conftest import QUICK
 from tests.support.people import join, live, run, screen, shown, texts, until_shown
@@ -31,6 +33,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.timeout(400)
 def test_nothing_is_lost_or_doubled_when_the_server_is_killed(server: Server, tmp_path: Path) -> None:
     chance = random.Random(20260101)
 
@@ -74,6 +77,7 @@ def test_nothing_is_lost_or_doubled_when_the_server_is_killed(server: Server, tm
     run(case(), 400)
 
 
+@pytest.mark.timeout(400)
 def test_nothing_is_lost_or_doubled_when_the_receiver_is_killed(tmp_path: Path) -> None:
     # A small window, so that thirty deaths fit into one catch-up.
     with serving(tmp_path / "data", settings={**QUICK, "limits.deliver_window": 32}) as server:

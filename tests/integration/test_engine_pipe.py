@@ -135,10 +135,11 @@ def test_an_api_whose_backlog_is_full_is_503_and_nobody_waits(tmp_path: Path) ->
 
 def test_pipes_have_a_limit(tmp_path: Path, secure: bool) -> None:
     with piped(tmp_path, secure, pipes_max=2) as (rig, api):
-        kept = [rig.connect() for _ in range(2)]
-        for client in kept:
-            client.send(REQUEST)
-        servers = [api.accept() for _ in kept]
+        kept, servers = [], []
+        for _ in range(2):  # one after the other, so that it is known who is whose
+            kept.append(rig.connect())
+            kept[-1].send(REQUEST)
+            servers.append(api.accept())
         third = rig.connect()
         third.send(REQUEST)
         assert third.read_to_end().startswith(b"HTTP/1.1 503 ")

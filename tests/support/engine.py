@@ -29,11 +29,11 @@ USER = b"u" * 16
 WELCOME_LIMITS = (1, 2, 3, 4, 5, 6)
 
 
-def eventually(condition: Callable[[], bool], what: str) -> None:
+def eventually(condition: Callable[[], bool], what: str | Callable[[], str]) -> None:
     """Return as soon as the condition holds; fail after the deadline."""
     pause, end = threading.Event(), time.monotonic() + DEADLINE_S
     while not condition():
-        assert time.monotonic() < end, f"did not happen in time: {what}"
+        assert time.monotonic() < end, f"did not happen in time: {what if isinstance(what, str) else what()}"
         pause.wait(0.005)
 
 
@@ -287,7 +287,7 @@ class Rig:
 
     def until(self, name: str, value: Any) -> None:
         """Wait until a figure of stats() has this value."""
-        eventually(lambda: bool(self.stat(name) == value), f"{name} == {value}, but is {self.stat(name)}")
+        eventually(lambda: bool(self.stat(name) == value), lambda: f"{name} == {value}, but is {self.stat(name)}")
 
 
 def welcome(conn: int) -> tuple[Any, ...]:
