@@ -68,7 +68,7 @@ def append(
     if user.sessions:
         user.tail.append(row)
         if len(user.tail) > turn.limits.deliver_window:
-            user.tail_from = user.tail.popleft().seq
+            user.tail_from = user.tail.pop(0).seq
         for session in user.sessions.values():
             pump.offer(user, session, row, before, turn)
     else:

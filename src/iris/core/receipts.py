@@ -29,15 +29,12 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
         _repeated(user, session, ack, turn)
         return
     device = session.device
-    taken: list[MessageRow] = []
-    window = session.window
-    while window and window[0].seq <= ack.seq:
-        row = window.popleft()
+    taken = _take(session.window, ack.seq)
+    for row in taken:
         session.bytes -= len(row.payload)
-        taken.append(row)
     session.acked = max(session.acked, ack.seq)
-    while session.rev_window and session.rev_window[0] <= ack.rev:
-        session.rev_window.popleft()
+    if session.rev_window:
+        session.rev_window = [rev for rev in session.rev_window if rev > ack.rev]
     session.rev_acked = max(session.rev_acked, ack.rev)
     session.moved_at = turn.now.mono
     advance(user, device, taken, turn)
@@ -45,10 +42,10 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     turn.write(device.cursor_row(user.id))
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
         mailbox.trim(user, turn, turn.limits.trim_rows_min)
-    tail = user.tail
-    if tail and len(user.sessions) == 1:
-        while tail and tail[0].seq <= session.acked:
-            user.tail_from = tail.popleft().seq
+    if user.tail and len(user.sessions) == 1:
+        gone = _take(user.tail, session.acked)
+        if gone:
+            user.tail_from = gone[-1].seq
     if session.sent < user.last_seq or session.rev_sent < user.registers.head:
         pump.pump(user, session, turn)
 
@@ -120,6 +117,18 @@ def raise_register(user: User, turn: Turn, conversation: bytes, kind: int, a: in
     for session in user.sessions.values():
         pump.offer_register(user, session, row, before, turn)
     return True
+
+
+def _take(rows: list[MessageRow], upto: int) -> list[MessageRow]:
+    """Remove the rows with seq <= upto from the front of a list in seq order; returns them."""
+    count = 0
+    for row in rows:
+        if row.seq > upto:
+            break
+        count += 1
+    taken = rows[:count]
+    del rows[:count]
+    return taken
 
 
 def _repeated(user: User, session: Session, ack: AckIn, turn: Turn) -> None:
