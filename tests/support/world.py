@@ -4,8 +4,9 @@ One World is one server process after the other on one store. Nothing happens by
 can happen now happen, `wait` moves the clock from one timeout to the next, `step` does one thing that chance chooses.
 Equal seeds give equal runs. `audit` looks at the books of every user; tests of a world call it at their end.
 
-Knobs: `hold` (commits are written but not yet durable), `crash` (the process dies; the last commit may be torn between
-users) and restart with the next epoch, `fabric.faults` and `fabric.passes`, `shift` (the wall clock alone).
+Knobs: `hold` (commits are written but not yet durable), `loads` (whether reads are answered), `crash` (the process
+dies; the last commit may be torn between users) and restart with the next epoch, `fabric.faults`, `fabric.passes` and
+`fabric.lose`, `shift` (the wall clock alone).
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ class World:
         self.chance = random.Random(seed)
         self.limits = Limits(**limits)
         self.hold = False
+        self.loads = True
         self.time = 0  # ms since the world began
         self.wall_shift = 0
         self.horizon = 0
@@ -250,7 +252,7 @@ class World:
         return True
 
     def _read(self) -> bool:
-        if not self.node.asks:
+        if not self.node.asks or not self.loads:
             return False
         self.node.read(self.chance.randrange(len(self.node.asks)) if self.fabric.faults.delay else 0)
         return True

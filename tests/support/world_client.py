@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from iris.core import frames as f
@@ -70,7 +70,8 @@ class Profile:
 
     def copy(self) -> Profile:
         """Another one that is equal and changes alone."""
-        return replace(self, **{k: v.copy() for k, v in self.__dict__.items() if isinstance(v, list | dict | set)})
+        parts: dict[str, Any] = {k: v if isinstance(v, int) else v.copy() for k, v in vars(self).items()}
+        return Profile(**parts)
 
     def show(self, row: Shown) -> bool:
         """Put a row into the history, once."""
@@ -153,6 +154,10 @@ class Client:
         """The claims of this device's token."""
         return Auth(self.user, self.device, self.gen, self.jti, self.world.wall + 3_600_000)
 
+    def connected(self) -> bool:
+        """Whether there is a connection."""
+        return self.conn is not None
+
     def connect(self, edge: int = 0, *, token: str | None = None, cursor: tuple[int, int] | None = None) -> None:
         """Open a connection and say Hello. Only what is on the disk counts."""
         self.disconnect()
@@ -221,7 +226,9 @@ class Client:
         if frame[0] == f.WELCOME:
             self._on_welcome(frame)  # type: ignore[arg-type]
         elif self.welcome is not None:
-            HANDLERS.get(frame[0], Client._ignore)(self, frame)
+            handler = HANDLERS.get(frame[0])  # the others are kept in `frames`, no more
+            if handler is not None:
+                handler(self, frame)
         return True
 
     def commit(self) -> None:
@@ -298,9 +305,9 @@ class Client:
             self.pump()
 
     # --- answers ---
-    def got(self, kind: Callable[..., F]) -> list[F]:
+    def got(self, kind: type[F]) -> list[F]:
         """The frames of a kind that have come, oldest first."""
-        return [frame for frame in self.frames if isinstance(frame, kind)]  # type: ignore[arg-type]
+        return [frame for frame in self.frames if isinstance(frame, kind)]
 
     def texts(self, peer: bytes) -> list[str]:
         """The conversation with a peer as the screen shows it, from the disk."""
@@ -389,10 +396,7 @@ class Client:
     def _on_presence(self, frame: f.Presence) -> None:
         self.presence[frame.user] = frame.status, frame.last_seen
 
-    def _ignore(self, frame: tuple[Any, ...]) -> None:
-        """Kept in `frames`, no more."""
-
-    def _answered(self, frame: Any) -> Message | None:
+    def _answered(self, frame: f.Accepted | f.Rejected) -> Message | None:
         lane = self._lanes.get(frame.conversation)
         if lane is None or frame.stream != lane.stream:
             return None

@@ -48,10 +48,11 @@ class Faults(NamedTuple):
 
 
 class Fabric:
-    """Batches between edges and the node. `passes` may hold back single commands and frames."""
+    """Batches between edges and the node. `passes` may hold back single commands and frames; see `lose` too."""
 
     def __init__(self, clock: Callable[[], int], chance: random.Random) -> None:
         self.faults = Faults()
+        self.renewals = True  # whether leases are renewed
         self.passes: Callable[[tuple[Any, ...]], bool] | None = None
         self.node: Node | None = None
         self.edges: dict[int, Any] = {}
@@ -59,6 +60,31 @@ class Fabric:
         self._chance = chance
         self._parcels: list[tuple[int, int, Callable[[], None]]] = []
         self._count = 0
+
+    def lose(self, *kinds: type[Any], most: int = 1 << 60) -> list[Any]:
+        """Lose commands and frames of these kinds, `most` of them, until `passes` is None again; the list has them."""
+        lost: list[Any] = []
+
+        def passes(item: tuple[Any, ...]) -> bool:
+            if not isinstance(item, kinds) or len(lost) >= most:
+                return True
+            lost.append(item)
+            return False
+
+        self.passes = passes
+        return lost
+
+    def see(self, *kinds: type[Any]) -> list[Any]:
+        """Commands and frames of these kinds, as they go by from now on."""
+        seen: list[Any] = []
+
+        def passes(item: tuple[Any, ...]) -> bool:
+            if isinstance(item, kinds):
+                seen.append(item)
+            return True
+
+        self.passes = passes
+        return seen
 
     def to_units(self, batch: Batch) -> None:
         if self.passes is not None:
@@ -71,7 +97,8 @@ class Fabric:
         self._carry(lambda: self.edges[edge].receive(batch) if edge in self.edges else None)
 
     def renew(self, edge: int, number: int) -> None:
-        self._carry(lambda: self.node.renew(edge, number) if self.node else None)
+        if self.renewals:
+            self._carry(lambda: self.node.renew(edge, number) if self.node else None)
 
     def renewed(self, edge: int, number: int) -> None:
         self._carry(lambda: self.edges[edge].renewed(number) if edge in self.edges else None)

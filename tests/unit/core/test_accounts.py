@@ -9,11 +9,13 @@ import pytest
 
 from iris.core import accounts
 from iris.core.catalogue import ErrorCode
+from iris.core.commands import ItemIn, RegisterIn
 from iris.core.ids import handle_unit, invite_unit, user_unit
 from iris.core.requests import (
     Account,
     Blocks,
     CheckToken,
+    Contact,
     Contacts,
     CreateInvite,
     CreateUser,
@@ -95,7 +97,7 @@ def test_every_other_operation_asks_for_a_token_that_stands(world: World, operat
     assert world.user(ada.user).account == before
 
 
-@pytest.mark.parametrize("operation", sorted(NAMES_ONLY, key=lambda operation: operation.__name__))
+@pytest.mark.parametrize("operation", sorted(NAMES_ONLY, key=str))
 def test_a_user_is_not_asked_what_is_for_names(world: World, operation: type[Any]) -> None:
     ada = one(world)
     assert code(world.ask(user_unit(ada.user), sample(operation), ada.auth)) == ErrorCode.INVALID_REQUEST
@@ -179,7 +181,7 @@ def test_a_taken_handle_changes_nothing(world: World) -> None:
 
 def test_one_change_of_handle_at_a_time(world: World) -> None:
     ada = one(world)
-    world.fabric.passes = lambda item: type(item).__name__ != "ItemIn"
+    world.fabric.lose(ItemIn)
     first = world.post(user_unit(ada.user), UpdateAccount("first", None, None, None, None), ada.auth)
     second = world.ask(user_unit(ada.user), UpdateAccount("second", None, None, None, None), ada.auth)
     assert code(second) == ErrorCode.OVERLOADED
@@ -220,7 +222,7 @@ def test_deletion_leaves_nothing_and_frees_the_handle(world: World) -> None:
 def test_deletion_during_a_change_of_handle_gives_both_back(world: World, free: bool) -> None:
     ada = one(world)
     other = None if free else world.register("wanted")
-    world.fabric.passes = lambda item: type(item).__name__ != "ItemIn"
+    world.fabric.lose(ItemIn)
     changing = world.post(user_unit(ada.user), UpdateAccount("wanted", None, None, None, None), ada.auth)
     world.settle()
     assert world.ask(user_unit(ada.user), DeleteUser(), ada.auth) == Done()
@@ -271,7 +273,7 @@ def test_contacts_are_kept_and_bounded(new_world: Callable[..., World]) -> None:
     assert world.ask(unit, DeleteContact(people[1]), ada.auth) == Done()
     world.crash()
     contacts = world.ask(unit, ListContacts(), ada.auth)
-    assert contacts == Contacts(((people[0], "b", added),))
+    assert contacts == Contacts((Contact(people[0], "b", added),))
 
 
 def test_blocks_are_kept_bounded_and_counted_while_they_stand(new_world: Callable[..., World]) -> None:
@@ -295,14 +297,12 @@ def test_blocks_are_kept_bounded_and_counted_while_they_stand(new_world: Callabl
 
 def test_a_block_that_is_repeated_late_does_not_come_back(world: World) -> None:
     ada, bob = one(world), one(world, "bob")
-    kept: list[Any] = []
-    world.fabric.passes = lambda item: kept.append(item) or True  # type: ignore[func-returns-value]
+    kept = world.fabric.see(RegisterIn)
     unit = user_unit(ada.user)
     world.ask(unit, PutBlock(bob.user), ada.auth)
     world.ask(unit, DeleteBlock(bob.user), ada.auth)
     world.settle()
-    first = next(item for item in kept if type(item).__name__ == "RegisterIn")
-    world.node.receive([(user_unit(bob.user), first)])
+    world.node.receive([(user_unit(bob.user), kept[0])])
     world.settle()
     assert not world.user(bob.user).blocked_with(ada.user)
 

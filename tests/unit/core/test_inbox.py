@@ -23,19 +23,6 @@ def trio(world: World) -> tuple[Client, Client, Client]:
     return ada, other, bob
 
 
-def held(world: World) -> list[ItemIn]:
-    """From now on items do not arrive; they are put into the list."""
-    items: list[ItemIn] = []
-
-    def passes(item: tuple[Any, ...]) -> bool:
-        if isinstance(item, ItemIn):
-            items.append(item)
-        return not isinstance(item, ItemIn)
-
-    world.fabric.passes = passes
-    return items
-
-
 def give(world: World, item: Any) -> None:
     world.node.receive([(item[0], item)])
     world.settle()
@@ -62,7 +49,7 @@ def test_a_single_device_needs_no_copies(world: World) -> None:
 
 def test_copies_that_were_lost_come_in_order_by_repetition(world: World) -> None:
     ada, other, bob = trio(world)
-    held(world)
+    world.fabric.lose(ItemIn)
     for number in range(5):
         ada.send(bob.user, str(number))
     world.settle()
@@ -77,7 +64,7 @@ def test_copies_that_were_lost_come_in_order_by_repetition(world: World) -> None
 @pytest.mark.parametrize("order", [[2, 1, 0], [0, 2, 1], [0, 0, 1, 1, 0, 2], [1, 2, 0, 1, 2]])
 def test_copies_out_of_order_are_not_taken_before_those_ahead_of_them(world: World, order: list[int]) -> None:
     ada, other, bob = trio(world)
-    items = held(world)
+    items = world.fabric.lose(ItemIn)
     for number in range(3):
         ada.send(bob.user, str(number))
     world.settle()
@@ -92,8 +79,7 @@ def test_copies_out_of_order_are_not_taken_before_those_ahead_of_them(world: Wor
 
 def test_a_copy_that_comes_again_after_its_confirmation_is_known(world: World) -> None:
     ada, other, bob = trio(world)
-    items: list[ItemIn] = []
-    world.fabric.passes = lambda item: not (isinstance(item, ItemIn) and items.append(item))
+    items = world.fabric.see(ItemIn)
     ada.send(bob.user, "one")
     world.settle()
     for _ in range(2):
@@ -108,7 +94,7 @@ def test_a_copy_that_comes_again_after_its_confirmation_is_known(world: World) -
 
 def test_copies_survive_a_crash_before_they_were_sent(world: World) -> None:
     ada, other, bob = trio(world)
-    held(world)
+    world.fabric.lose(ItemIn)
     ada.send(bob.user, "one")
     world.settle()
     world.crash()
@@ -138,7 +124,7 @@ def test_a_full_outbox_refuses_before_it_accepts(new_world: Callable[..., World]
     """outbox_rows_max."""
     world = new_world(outbox_rows_max=2)
     ada, other, bob = trio(world)
-    held(world)
+    world.fabric.lose(ItemIn)
     for number in (1, 2):
         assert isinstance(ada.say(bob.user, 1, number), f.Accepted)
     refused = ada.say(bob.user, 1, 3)
@@ -152,7 +138,7 @@ def test_a_full_outbox_refuses_before_it_accepts(new_world: Callable[..., World]
 
 def test_a_target_that_is_gone_is_done(world: World) -> None:
     ada, _other, bob = trio(world)
-    held(world)
+    world.fabric.lose(ItemIn)
     ada.send(bob.user, "one")
     world.settle()
     world.ask(user_unit(ada.user), DeleteUser(), ada.auth)
@@ -190,8 +176,7 @@ def test_a_position_from_a_stranger_is_confirmed_and_changes_nothing(world: Worl
     ada, _other, bob = trio(world)
     (cyn,) = world.join("cyn")
     conversation = direct_conversation(ada.user, bob.user)
-    answers: list[Any] = []
-    world.fabric.passes = lambda item: not (isinstance(item, RegisterDone) and answers.append(item))
+    answers = world.fabric.lose(RegisterDone)
     for kind in (outbox.DELIVERED, outbox.READ):
         give(world, RegisterIn(user_unit(ada.user), user_unit(cyn.user), kind, conversation, 1 << 40))
     assert len(answers) == 2

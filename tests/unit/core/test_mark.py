@@ -148,7 +148,7 @@ class Plain:
 
     def __init__(self) -> None:
         self.stream = self.high = 0
-        self.known: list[list[object]] = []  # [stream, number, message, outcome]
+        self.known: list[list[int]] = []  # [stream, number, message, outcome]
 
     def send(self, stream: int, number: int, answered: int, message: int) -> tuple[Verdict, object]:
         high = self.high if stream == self.stream else 0
@@ -159,7 +159,7 @@ class Plain:
         found = next((entry for entry in self.known if entry[2] == message), None)
         if number <= high:
             same = found is not None and found[:2] == [stream, number]
-            return (REPEAT, found[3]) if same else (STALE, self.stream)  # type: ignore[index]
+            return (REPEAT, found[3]) if found is not None and same else (STALE, self.stream)
         self.stream, self.high = stream, number
         if found is not None:
             found[:2] = [stream, number]

@@ -8,6 +8,7 @@ import pytest
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode
+from iris.core.commands import WatchIn
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import DeleteBlock, DeleteContact, LogoutDevice, PutBlock, PutContact, UpdateAccount
 from iris.core.rows import CONTACTS, EVERYONE, NOBODY
@@ -191,7 +192,7 @@ def test_a_watcher_that_could_not_say_goodbye_is_found_by_the_next_change(world:
     ada, bob = pair(world)
     ada.watch(bob.user)
     world.settle()
-    world.fabric.passes = lambda item: type(item).__name__ != "WatchIn"
+    world.fabric.lose(WatchIn)
     ada.disconnect()
     world.settle()
     world.fabric.passes = None

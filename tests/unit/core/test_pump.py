@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode
@@ -30,20 +29,6 @@ def many(ada: Client, bob: Client, count: int, first: int = 0) -> list[str]:
 def chain(client: Client) -> list[tuple[int, int]]:
     """(prev, seq) of every Deliver that came."""
     return [(frame.prev, frame.seq) for frame in client.got(f.Deliver)]
-
-
-def drop_next(world: World, kind: type[Any], count: int = 1) -> list[Any]:
-    """The fabric loses the next frames of a kind; they are put into the list."""
-    lost: list[Any] = []
-
-    def passes(item: tuple[Any, ...]) -> bool:
-        if isinstance(item, kind) and len(lost) < count:
-            lost.append(item)
-            return False
-        return True
-
-    world.fabric.passes = passes
-    return lost
 
 
 def test_every_deliver_names_the_row_before_it(world: World) -> None:
@@ -123,7 +108,7 @@ def test_a_lost_batch_is_found_by_the_next_row_and_sent_again(world: World) -> N
     ada, bob = pair(world)
     many(ada, bob, 1)
     world.settle()
-    lost = drop_next(world, f.Deliver, 2)
+    lost = world.fabric.lose(f.Deliver, most=2)
     words = ["00000", *many(ada, bob, 2, 1)]
     world.settle()
     assert len(lost) == 2
@@ -136,7 +121,7 @@ def test_a_lost_batch_is_found_by_the_next_row_and_sent_again(world: World) -> N
 
 def test_a_lost_batch_with_nothing_after_it_comes_when_the_window_stays_unacked(world: World) -> None:
     ada, bob = pair(world)
-    drop_next(world, f.Deliver)
+    world.fabric.lose(f.Deliver, most=1)
     many(ada, bob, 1)
     world.wait(world.limits.deliver_repeat_ms - 100)
     assert bob.texts(ada.user) == []
@@ -146,7 +131,7 @@ def test_a_lost_batch_with_nothing_after_it_comes_when_the_window_stays_unacked(
 
 def test_a_lost_receipt_is_sent_again_too(world: World) -> None:
     ada, bob = pair(world)
-    lost = drop_next(world, f.Receipt)
+    lost = world.fabric.lose(f.Receipt, most=1)
     many(ada, bob, 1)
     world.wait(world.limits.deliver_repeat_ms + 1_000)
     assert len(lost) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from iris.core import frames as f
 from iris.core.catalogue import ErrorCode
+from iris.core.commands import ReadIn, RegisterIn
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import PutBlock, UpdateAccount
 from tests.support.world import World
@@ -72,7 +73,7 @@ def test_delivered_is_told_also_when_a_device_was_linked_while_the_message_waite
 @pytest.mark.parametrize("crash", [False, True])
 def test_a_receipt_under_way_survives(world: World, crash: bool) -> None:
     ada, (bob,) = pair(world)
-    world.fabric.passes = lambda item: type(item).__name__ != "RegisterIn"
+    world.fabric.lose(RegisterIn)
     ada.send(bob.user, "one")
     world.settle()
     assert ada.receipt(bob.user) == (0, 0)
@@ -147,7 +148,7 @@ def test_a_read_that_is_lost_is_asked_for_again(world: World) -> None:
     ada, (bob,) = pair(world)
     ada.send(bob.user, "one")
     world.settle()
-    world.fabric.passes = lambda item: type(item).__name__ != "ReadIn"
+    world.fabric.lose(ReadIn)
     bob.read(ada.user, bob.saved.seq)
     world.settle()
     world.fabric.passes = None

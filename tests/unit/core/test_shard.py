@@ -10,7 +10,19 @@ import pytest
 from iris.core import commands, shard
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
-from iris.core.commands import Attach, AttachRefused, Command, Loaded, NameLoaded, RequestIn, SendIn, Wake, WatchIn
+from iris.core.commands import (
+    Attach,
+    AttachRefused,
+    Command,
+    ItemIn,
+    Loaded,
+    NameLoaded,
+    RegisterIn,
+    RequestIn,
+    SendIn,
+    Wake,
+    WatchIn,
+)
 from iris.core.frames import Rejected
 from iris.core.ids import direct_conversation, handle_unit, user_unit
 from iris.core.requests import Auth, GetCredentials, LookUpName, Refused, Request
@@ -58,7 +70,7 @@ def attach() -> Attach:
     return Attach(USER, 1, 9, 5, Auth(USER, 1, 1, "j", 1), 0, 0)
 
 
-@pytest.mark.parametrize("kind", sorted(DROPPED, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(DROPPED, key=str))
 def test_what_speaks_of_a_session_that_is_not_there_loads_nobody(kind: type[Any]) -> None:
     owner, turn = made()
     unit = user_unit(USER) if kind in TO_ANY_UNIT else USER
@@ -73,13 +85,13 @@ def test_a_user_is_loaded_once_and_its_commands_wait_in_order(world: World) -> N
     world.crash()
     ada.connect()
     world.settle()
-    read, world._read = world._read, lambda: False  # type: ignore[method-assign]
+    world.loads = False
     for number in range(5):
         ada.send(bob.user, str(number))
     bob.connect()
     world.settle()
     assert world.node.asks.count(LoadUser(bob.user)) == 1
-    world._read = read  # type: ignore[method-assign]
+    world.loads = True
     world.settle()
     assert bob.texts(ada.user) == ["0", "1", "2", "3", "4"]
 
@@ -120,12 +132,12 @@ def test_a_busy_server_closes_the_session_that_it_cannot_take(new_world: Callabl
     ada.disconnect()
     world.settle()
     world.crash()
-    world._read, read = (lambda: False), world._read  # type: ignore[method-assign]
+    world.loads = False
     world.node.wake([ada.user])
     ada.connect()
     world.settle()
     assert ada.closed == CloseCode.SERVER_BUSY
-    world._read = read  # type: ignore[method-assign]
+    world.loads = True
     world.settle()
     ada.connect()
     world.settle()
@@ -179,7 +191,7 @@ def test_a_user_with_work_under_way_stays(new_world: Callable[..., World]) -> No
     (ada, _other), (bob,) = world.join("ada", 2), world.join("bob")
     bob.disconnect()
     world.settle()
-    world.fabric.passes = lambda item: type(item).__name__ != "ItemIn"
+    world.fabric.lose(ItemIn)
     ada.send(bob.user, "one")
     world.settle()
     world.node.wake([bytes([number]) * 16 for number in range(9)])
@@ -202,7 +214,7 @@ def test_a_limit_below_what_is_busy_does_not_turn_for_ever(new_world: Callable[.
 
 def test_a_restart_wakes_those_with_work_for_others(world: World) -> None:
     (ada, other), (bob,) = world.join("ada", 2), world.join("bob")
-    world.fabric.passes = lambda item: type(item).__name__ not in ("ItemIn", "RegisterIn")
+    world.fabric.lose(ItemIn, RegisterIn)
     ada.send(bob.user, "one")
     world.settle()
     world.crash()

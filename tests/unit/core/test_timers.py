@@ -23,7 +23,12 @@ def test_what_is_due_is_called_in_the_order_of_time_then_of_setting() -> None:
 
 def test_what_is_set_in_a_run_waits_for_the_next() -> None:
     timers, called = Timers(), []
-    timers.call_at(1, lambda: (called.append(1), timers.call_at(1, lambda: called.append(2))))
+
+    def again() -> None:
+        called.append(1)
+        timers.call_at(1, lambda: called.append(2))
+
+    timers.call_at(1, again)
     timers.run_timeouts(5)
     assert called == [1]
     timers.run_timeouts(5)

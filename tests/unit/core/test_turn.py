@@ -50,9 +50,8 @@ def test_a_full_commit_refuses_sends_and_nothing_is_stored(new_world: Callable[.
 
 def test_payload_bytes_fill_a_commit_too() -> None:
     turn = Turn(Limits(commit_bytes_max=100), 1, 8)
-    turn.bytes = 99
-    assert not turn.full
-    turn.bytes = 100
-    assert turn.full
+    full = []
+    for turn.bytes in (99, 100):
+        full.append(turn.full)
     turn.take()
-    assert not turn.full
+    assert [*full, turn.full] == [False, True, False]
