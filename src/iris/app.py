@@ -27,7 +27,8 @@ from iris.core.catalogue import LIMITS
 from iris.core.ids import invite_unit, user_text
 from iris.core.requests import CreateInvite, Done
 from iris.core.turn import Now
-from iris.edge.edge import Edge, EdgeSettings
+from iris.edge.edge import Edge
+from iris.edge.sessions import EdgeSettings
 from iris.edge.shell import EdgeShell
 from iris.fabric.local import LocalFabric
 from iris.http.api import create_api

@@ -27,7 +27,8 @@ from iris.core.requests import LookUpName as LookUp
 from iris.core.rows import ROW_REFUSED, MessageRow, Write
 from iris.core.turn import Now
 from iris.core.user import User
-from iris.edge.edge import Edge, EdgeSettings
+from iris.edge.edge import Edge
+from iris.edge.sessions import EdgeSettings
 from iris.store.memory import MemoryStore
 from tests.support.world_client import Client, Shown
 from tests.support.world_node import Fabric, Node, at_once

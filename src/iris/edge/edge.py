@@ -9,9 +9,7 @@ is dropped silently.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
 from iris.core.commands import (
@@ -23,7 +21,6 @@ from iris.core.commands import (
     Attach,
     Attached,
     AttachRefused,
-    Detach,
     Reauthed,
     SessionUpdate,
     WatchIn,
@@ -34,65 +31,33 @@ from iris.core.frames import (
     GO_AWAY,
     HELLO,
     PRESENCE,
-    PROBLEM,
     REFRESHED,
-    RETRY_AFTER,
-    RETRY_NEVER,
     WELCOME,
-    Close,
     GoAway,
     Hello,
-    Problem,
     Refreshed,
     Welcome,
 )
 from iris.core.ids import user_unit
-from iris.core.lease import EdgeLease
-from iris.core.requests import Auth
-from iris.core.timers import Timers
-from iris.core.tokens import validate
-from iris.core.turn import Now
 from iris.edge.session import Bucket, Session, State
+from iris.edge.sessions import ATTACH_REPEAT_MS, EdgeSettings, Sessions
 from iris.edge.table import TABLE
 
-ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
 FEATURES: tuple[str, ...] = ()  # what this server has beyond version 1
 FRAME_KIND_MAX = 31  # kinds up to here go to the engine as they are
 
 
-class EdgeSettings(NamedTuple):
-    """What an edge is told once."""
+class Edge(Sessions):
+    """One edge: frames of clients in, items of shards in, time in."""
 
-    number: int  # names this edge to the shards
-    incarnation: bytes  # 8 random bytes: makes session names unique over restarts
-    leeway_ms: int  # clock leeway for tokens
-
-
-class Edge(Timers):
-    """All sessions of one edge, and its lease with the shard node."""
-
-    __slots__ = (
-        "attaches", "counters", "detaching", "keys", "lease", "limits", "now", "renewals", "sessions", "settings",
-        "to_engine", "to_units",
-    )  # fmt: skip
+    __slots__ = ("attaches", "renewals")
 
     def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
-        super().__init__()
-        self.settings = settings
-        self.limits = limits
-        self.keys = keys
-        self.now = Now(0, 0, 0)
-        self.sessions: dict[int, Session] = {}
+        super().__init__(settings, limits, keys)
         self.attaches = 0  # the highest Attach number given
-        self.detaching: dict[int, tuple[bytes, Detach]] = {}
-        self.lease = EdgeLease(limits.lease_ms, limits.lease_renew_ms)
-        self.to_engine: list[tuple[object, ...]] = []
-        self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
         self.renewals: list[int] = []
-        self.counters: Counter[str | tuple[str, int]] = Counter()
         self.call_at(0, self._renew)
 
-    # --- in ---
     def on_frames(self, frames: Sequence[tuple[object, ...]]) -> None:
         """Frames of clients, in the order of each connection."""
         sessions = self.sessions
@@ -139,47 +104,11 @@ class Edge(Timers):
         for session in self.sessions.values():
             self.close(session, CloseCode.GOING_AWAY)
 
-    # --- used by the table's actions ---
-    def close(self, session: Session, code: int) -> None:
-        """Send a close frame; the engine's Closed ends the session."""
-        if session.state is not State.CLOSING:
-            session.state = State.CLOSING
-            self._close_conn(session.conn, code)
-
-    def problem(self, session: Session, frame: int, code: int, after_ms: int = 0, detail: str = "") -> None:
-        """Refuse a frame other than Send."""
-        self.counters["iris_refused_total", code] += 1
-        retry = RETRY_AFTER if after_ms else RETRY_NEVER
-        self.to_engine.append(Problem(PROBLEM, session.conn, code, frame, retry, after_ms, detail))
-
-    def check(self, token: str) -> Auth | ErrorCode:
-        """What a token says, if its signature and times hold."""
-        return validate(token, self.keys(), self.now.wall, self.settings.leeway_ms)
-
-    def gone(self, session: Session) -> None:
-        """The connection has ended: detach until the shard has confirmed it."""
-        del self.sessions[session.conn]
-        self._detach_later(session.user, session.conn, session.number, session.device)
-        for watched in session.watches:
-            self.watch(session, watched, False)
-
-    def watch(self, session: Session, target: bytes, on: bool) -> None:
-        """Begin or end to watch a user."""
-        self.to_units.append((user_unit(target), WatchIn(target, self.settings.number, session.conn, session.user, on)))
-
-    def expire_at(self, session: Session, expires_at: int) -> None:
-        """Close the session when its token runs out (plus leeway), unless it was refreshed."""
-        session.expires_at = expires_at
-        wait = max(0, expires_at + self.settings.leeway_ms - self.now.wall)
-        conn = session.conn
-        self.call_at(self.now.mono + wait, lambda: self._expired(conn, expires_at))
-
-    # --- own steps ---
     def _hello(self, hello: Hello) -> None:
         auth = self.check(hello.token)
         if isinstance(auth, ErrorCode):
             expired = auth is ErrorCode.TOKEN_EXPIRED
-            self._close_conn(hello.conn, CloseCode.TOKEN_EXPIRED if expired else CloseCode.TOKEN_INVALID)
+            self.close_connection(hello.conn, CloseCode.TOKEN_EXPIRED if expired else CloseCode.TOKEN_INVALID)
             return
         features = tuple(name for name in hello.features if name in FEATURES)
         session = Session(hello.conn, auth, user_unit(auth.user), hello.seq, hello.rev, features)
@@ -213,26 +142,6 @@ class Edge(Timers):
         elif now - session.asked_at >= ATTACH_REPEAT_MS:
             self._attach(session)
 
-    def _detach_later(self, user: bytes, conn: int, number: int, device: int) -> None:
-        if conn not in self.detaching:
-            self.detaching[conn] = (user_unit(user), Detach(user, self.settings.number, conn, number, device))
-            self._detach(conn)
-
-    def _detach(self, conn: int) -> None:
-        waiting = self.detaching.get(conn)
-        if waiting is not None:
-            self.to_units.append(waiting)
-            self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._detach(conn))
-
-    def _expired(self, conn: int, expires_at: int) -> None:
-        session = self.sessions.get(conn)
-        if session is None or session.expires_at != expires_at:
-            return  # refreshed: another timeout looks after it
-        if expires_at + self.settings.leeway_ms <= self.now.wall:
-            self.close(session, CloseCode.TOKEN_EXPIRED)
-        else:  # the wall clock was set back
-            self.expire_at(session, expires_at)
-
     def _renew(self) -> None:
         now = self.now.mono
         self.renewals.append(self.lease.renew(now))
@@ -245,14 +154,6 @@ class Edge(Timers):
         assert isinstance(target, bytes)
         self.to_units.append((user_unit(target), WatchIn(target, self.settings.number, conn, b"", False)))
 
-    def _close_conn(self, conn: int, code: int) -> None:
-        self._count_closed(code)
-        self.to_engine.append(Close(CLOSE, conn, code))
-
-    def _count_closed(self, code: object) -> None:
-        assert isinstance(code, int)
-        self.counters["iris_sessions_closed_total", code] += 1
-
     def _record(self, item: tuple[object, ...]) -> None:
         kind, conn = item[0], item[1]
         assert isinstance(conn, int)
@@ -263,7 +164,7 @@ class Edge(Timers):
         if kind == ATTACHED:
             attached = Attached._make(item)
             if session is None:  # the Attach came after the Detach
-                self._detach_later(attached.user, conn, attached.number, attached.device)
+                self.detach_later(attached.user, conn, attached.number, attached.device)
             elif session.state is State.ATTACHING and session.number == attached.number:
                 self._attached(session, attached)
         elif session is None or session.state is State.CLOSING:

@@ -6,7 +6,7 @@ The engine has already refused what is not a frame, comes before Hello or is a s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from iris.core.catalogue import ErrorCode
 from iris.core.commands import AckIn, ReadIn, Reauth, SendIn, TypingIn
@@ -27,16 +27,14 @@ from iris.core.frames import (
 )
 from iris.core.ids import CONVERSATION_BYTES, USER_BYTES, peer_of, user_unit
 from iris.edge.session import Session, State
-
-if TYPE_CHECKING:
-    from iris.edge.edge import Edge
+from iris.edge.sessions import Sessions
 
 Frame = tuple[Any, ...]
 WATCHES_PER_SIGNAL = 8  # so many watched users count as one signal: each may be a user to load
 PAUSE_MS = 1_000  # what a refusal asks the client to wait
 
 
-def _send(edge: Edge, session: Session, frame: Frame) -> None:
+def _send(edge: Sessions, session: Session, frame: Frame) -> None:
     conversation: bytes = frame[2]
     user = session.user
     low, high = conversation[:USER_BYTES], conversation[USER_BYTES:]
@@ -54,28 +52,28 @@ def _send(edge: Edge, session: Session, frame: Frame) -> None:
         edge.to_units.append((b"u" + peer, command))
 
 
-def _send_paused(edge: Edge, session: Session, frame: Frame) -> None:
+def _send_paused(edge: Sessions, session: Session, frame: Frame) -> None:
     _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
 
 
-def _ack(edge: Edge, session: Session, frame: Frame) -> None:
+def _ack(edge: Sessions, session: Session, frame: Frame) -> None:
     session.ack_seq, session.ack_rev = frame[2], frame[3]
     edge.to_units.append(
         (session.unit, AckIn(session.user, edge.settings.number, session.conn, session.device, frame[2], frame[3]))
     )
 
 
-def _remember_ack(edge: Edge, session: Session, frame: Frame) -> None:
+def _remember_ack(edge: Sessions, session: Session, frame: Frame) -> None:
     session.ack_seq, session.ack_rev = max(session.ack_seq, frame[2]), max(session.ack_rev, frame[3])
 
 
-def _read(edge: Edge, session: Session, frame: Frame) -> None:
+def _read(edge: Sessions, session: Session, frame: Frame) -> None:
     if _allowed(edge, session, READ):
         command = ReadIn(session.user, edge.settings.number, session.conn, session.device, frame[2], frame[3])
         edge.to_units.append((session.unit, command))
 
 
-def _typing(edge: Edge, session: Session, frame: Frame) -> None:
+def _typing(edge: Sessions, session: Session, frame: Frame) -> None:
     peer = peer_of(frame[2], session.user)
     if peer is None or peer == session.user:
         edge.problem(session, SET_TYPING, ErrorCode.BAD_CONVERSATION)
@@ -83,7 +81,7 @@ def _typing(edge: Edge, session: Session, frame: Frame) -> None:
         edge.to_units.append((user_unit(peer), TypingIn(peer, session.user, frame[2], frame[3])))
 
 
-def _watch(edge: Edge, session: Session, frame: Frame) -> None:
+def _watch(edge: Sessions, session: Session, frame: Frame) -> None:
     wanted = tuple(dict.fromkeys(frame[2]))
     if len(wanted) > edge.limits.watches_max:
         edge.problem(session, WATCH, ErrorCode.TOO_MANY_WATCHES)
@@ -97,7 +95,7 @@ def _watch(edge: Edge, session: Session, frame: Frame) -> None:
     session.watches = wanted
 
 
-def _watch_later(edge: Edge, session: Session, frame: Frame) -> None:
+def _watch_later(edge: Sessions, session: Session, frame: Frame) -> None:
     wanted = tuple(dict.fromkeys(frame[2]))
     if len(wanted) > edge.limits.watches_max:
         edge.problem(session, WATCH, ErrorCode.TOO_MANY_WATCHES)
@@ -107,7 +105,7 @@ def _watch_later(edge: Edge, session: Session, frame: Frame) -> None:
         session.watches = wanted  # sent when the session is attached
 
 
-def _refresh(edge: Edge, session: Session, frame: Frame) -> None:
+def _refresh(edge: Sessions, session: Session, frame: Frame) -> None:
     if not _allowed(edge, session, REFRESH):
         return
     auth = edge.check(frame[2])
@@ -120,19 +118,19 @@ def _refresh(edge: Edge, session: Session, frame: Frame) -> None:
         edge.to_units.append((session.unit, Reauth(session.user, edge.settings.number, session.conn, auth)))
 
 
-def _busy(edge: Edge, session: Session, frame: Frame) -> None:
+def _busy(edge: Sessions, session: Session, frame: Frame) -> None:
     edge.problem(session, frame[0], ErrorCode.OVERLOADED, PAUSE_MS)
 
 
-def _ignore(edge: Edge, session: Session, frame: Frame) -> None:
+def _ignore(edge: Sessions, session: Session, frame: Frame) -> None:
     """A frame that was under way when the close frame was sent."""
 
 
-def _closed(edge: Edge, session: Session, frame: Frame) -> None:
+def _closed(edge: Sessions, session: Session, frame: Frame) -> None:
     edge.gone(session)
 
 
-def _allowed(edge: Edge, session: Session, frame: int, cost: float = 1.0) -> bool:
+def _allowed(edge: Sessions, session: Session, frame: int, cost: float = 1.0) -> bool:
     if not edge.lease.stands(edge.now.mono):
         edge.problem(session, frame, ErrorCode.OVERLOADED, PAUSE_MS)
         return False
@@ -142,7 +140,7 @@ def _allowed(edge: Edge, session: Session, frame: int, cost: float = 1.0) -> boo
     return True
 
 
-def _reject(edge: Edge, frame: Frame, code: int, retry: int, after_ms: int) -> None:
+def _reject(edge: Sessions, frame: Frame, code: int, retry: int, after_ms: int) -> None:
     edge.counters["iris_refused_total", code] += 1
     send = Send._make(frame)
     edge.to_engine.append(
@@ -153,7 +151,7 @@ def _reject(edge: Edge, frame: Frame, code: int, retry: int, after_ms: int) -> N
     )  # fmt: skip
 
 
-TABLE: dict[tuple[State, int], Callable[[Edge, Session, Frame], None]] = {
+TABLE: dict[tuple[State, int], Callable[[Sessions, Session, Frame], None]] = {
     (State.ATTACHING, SEND): _send_paused,
     (State.ATTACHING, ACK): _remember_ack,
     (State.ATTACHING, READ): _busy,

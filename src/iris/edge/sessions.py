@@ -1,0 +1,127 @@
+"""All sessions of an edge, and what may be done to one: what the table's actions and the edge itself build on.
+
+Pure, like everything of the edge: what it wants said gathers in `to_engine` and `to_units`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from iris.core.catalogue import CloseCode, ErrorCode, Limits
+from iris.core.commands import (
+    Detach,
+    WatchIn,
+)
+from iris.core.frames import (
+    CLOSE,
+    PROBLEM,
+    RETRY_AFTER,
+    RETRY_NEVER,
+    Close,
+    Problem,
+)
+from iris.core.ids import user_unit
+from iris.core.lease import EdgeLease
+from iris.core.requests import Auth
+from iris.core.timers import Timers
+from iris.core.tokens import validate
+from iris.core.turn import Now
+from iris.edge.session import Session, State
+
+ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
+
+
+class EdgeSettings(NamedTuple):
+    """What an edge is told once."""
+
+    number: int  # names this edge to the shards
+    incarnation: bytes  # 8 random bytes: makes session names unique over restarts
+    leeway_ms: int  # clock leeway for tokens
+
+
+class Sessions(Timers):
+    """The sessions of one edge, and its lease with the shard node."""
+
+    __slots__ = (
+        "counters", "detaching", "keys", "lease", "limits", "now", "sessions", "settings",
+        "to_engine", "to_units",
+    )  # fmt: skip
+
+    def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
+        super().__init__()
+        self.settings = settings
+        self.limits = limits
+        self.keys = keys
+        self.now = Now(0, 0, 0)
+        self.sessions: dict[int, Session] = {}
+        self.detaching: dict[int, tuple[bytes, Detach]] = {}
+        self.lease = EdgeLease(limits.lease_ms, limits.lease_renew_ms)
+        self.to_engine: list[tuple[object, ...]] = []
+        self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
+        self.counters: Counter[str | tuple[str, int]] = Counter()
+
+    def close(self, session: Session, code: int) -> None:
+        """Send a close frame; the engine's Closed ends the session."""
+        if session.state is not State.CLOSING:
+            session.state = State.CLOSING
+            self.close_connection(session.conn, code)
+
+    def problem(self, session: Session, frame: int, code: int, after_ms: int = 0, detail: str = "") -> None:
+        """Refuse a frame other than Send."""
+        self.counters["iris_refused_total", code] += 1
+        retry = RETRY_AFTER if after_ms else RETRY_NEVER
+        self.to_engine.append(Problem(PROBLEM, session.conn, code, frame, retry, after_ms, detail))
+
+    def check(self, token: str) -> Auth | ErrorCode:
+        """What a token says, if its signature and times hold."""
+        return validate(token, self.keys(), self.now.wall, self.settings.leeway_ms)
+
+    def gone(self, session: Session) -> None:
+        """The connection has ended: detach until the shard has confirmed it."""
+        del self.sessions[session.conn]
+        self.detach_later(session.user, session.conn, session.number, session.device)
+        for watched in session.watches:
+            self.watch(session, watched, False)
+
+    def watch(self, session: Session, target: bytes, on: bool) -> None:
+        """Begin or end to watch a user."""
+        self.to_units.append((user_unit(target), WatchIn(target, self.settings.number, session.conn, session.user, on)))
+
+    def expire_at(self, session: Session, expires_at: int) -> None:
+        """Close the session when its token runs out (plus leeway), unless it was refreshed."""
+        session.expires_at = expires_at
+        wait = max(0, expires_at + self.settings.leeway_ms - self.now.wall)
+        conn = session.conn
+        self.call_at(self.now.mono + wait, lambda: self._expired(conn, expires_at))
+
+    def detach_later(self, user: bytes, conn: int, number: int, device: int) -> None:
+        """Detach until the shard has confirmed it."""
+        if conn not in self.detaching:
+            self.detaching[conn] = (user_unit(user), Detach(user, self.settings.number, conn, number, device))
+            self._detach(conn)
+
+    def _detach(self, conn: int) -> None:
+        waiting = self.detaching.get(conn)
+        if waiting is not None:
+            self.to_units.append(waiting)
+            self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._detach(conn))
+
+    def _expired(self, conn: int, expires_at: int) -> None:
+        session = self.sessions.get(conn)
+        if session is None or session.expires_at != expires_at:
+            return  # refreshed: another timeout looks after it
+        if expires_at + self.settings.leeway_ms <= self.now.wall:
+            self.close(session, CloseCode.TOKEN_EXPIRED)
+        else:  # the wall clock was set back
+            self.expire_at(session, expires_at)
+
+    def close_connection(self, conn: int, code: int) -> None:
+        """Send a close frame to a connection."""
+        self._count_closed(code)
+        self.to_engine.append(Close(CLOSE, conn, code))
+
+    def _count_closed(self, code: object) -> None:
+        assert isinstance(code, int)
+        self.counters["iris_sessions_closed_total", code] += 1
