@@ -170,8 +170,8 @@ pub mod limit {
     pub const GO_AWAY_MS: u64 = 1000;
     /// per_second; user, over all devices, burst of two seconds
     pub const USER_SENDS_PER_SECOND_MAX: u64 = 2000;
-    /// per_second; sender and recipient: refusals that are stored
-    pub const REFUSALS_PER_SECOND_MAX: u64 = 10;
+    /// items; sender device and recipient: refusals that are stored in a minute
+    pub const REFUSALS_PER_MINUTE_MAX: u64 = 20;
     /// items; user: rows that the most advanced device lacks
     pub const MAILBOX_ROWS_MAX: u64 = 100_000;
     /// bytes; user: payload bytes that the most advanced device lacks

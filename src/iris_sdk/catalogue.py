@@ -195,7 +195,7 @@ class Limits:
     lease_renew_ms: int = 1000  # ms; edge and shard node
     go_away_ms: int = 1000  # ms; shutdown: from GoAway to close
     user_sends_per_second_max: int = 2000  # per_second; user, over all devices, burst of two seconds
-    refusals_per_second_max: int = 10  # per_second; sender and recipient: refusals that are stored
+    refusals_per_minute_max: int = 20  # items; sender device and recipient: refusals that are stored in a minute
     mailbox_rows_max: int = 100000  # items; user: rows that the most advanced device lacks
     mailbox_bytes_max: int = 268435456  # bytes; user: payload bytes that the most advanced device lacks
     mailbox_lag_rows_max: int = 200000  # items; device: rows kept for a device that lags behind the most advanced one
@@ -272,7 +272,7 @@ LIMITS: dict[str, LimitInfo] = {
     "lease_renew_ms": LimitInfo("lease_renew_ms", 1000, "ms", "edge and shard node", "edge", "end", "(a renewal)", "iris_lease_lost_total"),
     "go_away_ms": LimitInfo("go_away_ms", 1000, "ms", "shutdown: from GoAway to close", "edge", "close", "GOING_AWAY", "iris_closed_total"),
     "user_sends_per_second_max": LimitInfo("user_sends_per_second_max", 2000, "per_second", "user, over all devices, burst of two seconds", "shard", "refuse", "RATE_LIMITED", "iris_refused_total"),
-    "refusals_per_second_max": LimitInfo("refusals_per_second_max", 10, "per_second", "sender and recipient: refusals that are stored", "shard", "refuse", "RATE_LIMITED", "iris_refused_total"),
+    "refusals_per_minute_max": LimitInfo("refusals_per_minute_max", 20, "items", "sender device and recipient: refusals that are stored in a minute", "shard", "refuse", "RATE_LIMITED", "iris_refused_total"),
     "mailbox_rows_max": LimitInfo("mailbox_rows_max", 100000, "items", "user: rows that the most advanced device lacks", "shard", "refuse", "MAILBOX_FULL", "iris_refused_total"),
     "mailbox_bytes_max": LimitInfo("mailbox_bytes_max", 268435456, "bytes", "user: payload bytes that the most advanced device lacks", "shard", "refuse", "MAILBOX_FULL", "iris_refused_total"),
     "mailbox_lag_rows_max": LimitInfo("mailbox_lag_rows_max", 200000, "items", "device: rows kept for a device that lags behind the most advanced one", "shard", "shed", "HISTORY_GAP", "iris_cut_total"),

@@ -48,7 +48,7 @@ class Mark:
         self.high = 0
         self.ordinal = 0
         self.last_at = 0
-        self.refusals = 0  # stored refusals since refused_at (mono ms): refusals_per_second_max
+        self.refusals = 0  # stored refusals since refused_at (mono ms): refusals_per_minute_max
         self.refused_at = 0
         self._ring: list[Outcome | None] = [None] * window
         self._by_id: dict[bytes, Outcome] = {}

@@ -27,6 +27,7 @@ from iris.core.user import User
 
 RETRY_MS = 1_000  # what a passing refusal asks the sender to wait
 MAILBOX_RETRY_MS = 30_000
+MINUTE_MS = 60_000
 
 
 def on_send(user: User, command: SendIn, turn: Turn) -> None:
@@ -136,11 +137,12 @@ def _new(user: User, command: SendIn, mark: Mark, turn: Turn) -> None:
 def _refuse(user: User, command: SendIn, mark: Mark, turn: Turn) -> None:
     """A lasting refusal. Always NOT_ALLOWED, so that nobody learns of a block."""
     send = command.send
-    if turn.now.mono - mark.refused_at >= 1_000:
+    if turn.now.mono - mark.refused_at >= MINUTE_MS:
         mark.refused_at, mark.refusals = turn.now.mono, 0
     mark.refusals += 1
-    if mark.refusals > turn.limits.refusals_per_second_max:
-        reject(command, turn, ErrorCode.RATE_LIMITED, RETRY_AFTER, after_ms=RETRY_MS)
+    if mark.refusals > turn.limits.refusals_per_minute_max:
+        wait = mark.refused_at + MINUTE_MS - turn.now.mono
+        reject(command, turn, ErrorCode.RATE_LIMITED, RETRY_AFTER, after_ms=wait)
         return
     at = _at(user, command, turn)
     mailbox.append_refused(user, turn, send.conversation, command.sender, command.device, at)
