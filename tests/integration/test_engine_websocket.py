@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from iris.core import frames as f
-from iris.core.catalogue import CloseCode
+from iris.core.catalogue import CloseCode, Limits
 from iris_sdk._pb import frames_pb2 as pb
 from tests.support.certificate import certificate
 from tests.support.engine import (
@@ -57,7 +57,7 @@ BROKEN = {
     "reserved close code": (ws_frame(CLOSE, b"\x03\xee"), CloseCode.PROTOCOL_ERROR),
     "close reason": (ws_frame(CLOSE, b"\x03\xe8\xff\xfe"), CloseCode.INVALID_UTF8),
     "text": (ws_frame(TEXT, b"hello"), CloseCode.TEXT_FRAME),
-    "too big": (ws_frame(BINARY, b"x" * 131_073), CloseCode.TOO_BIG),
+    "too big": (ws_frame(BINARY, b"x" * (Limits().message_bytes_max + 1)), CloseCode.TOO_BIG),
     "too big in parts": (LARGE_PART + ws_frame(CONTINUATION, b"x" * 73), CloseCode.TOO_BIG),
     "announced as huge": (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", CloseCode.TOO_BIG),
 }  # fmt: skip

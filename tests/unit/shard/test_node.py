@@ -1,0 +1,103 @@
+"""The shell around the shards: loads at once, failure of the store, settling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from iris.core.catalogue import Limits
+from iris.core.commands import Wake
+from iris.core.ids import user_unit
+from iris.core.rows import NodeRow, UserRows
+from iris.core.turn import Now
+from iris.fabric.local import LocalFabric
+from iris.shard.node import ShardNode
+from iris.store.memory import MemoryStore
+from iris.store.port import StoreError, StoreFailed
+
+
+class SlowStore(MemoryStore):
+    """Loads wait until they are let go; `most` is how many were under way at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.loading = self.most = self.loaded = 0
+
+    async def load_user(self, user: bytes) -> UserRows:
+        self.loading += 1
+        self.most = max(self.most, self.loading)
+        await self.gate.wait()
+        self.loading -= 1
+        self.loaded += 1
+        return await super().load_user(user)
+
+
+def node_for(store: MemoryStore, on_fatal: Callable[[StoreError], None], **limits: int) -> ShardNode:
+    """A node on this store, whose clock stands still."""
+    return ShardNode(store, LocalFabric(), Limits(**limits), lambda: Now(0, 1_000_000, 0), on_fatal)
+
+
+def never(error: StoreError) -> None:
+    """on_fatal of a node that must not fail."""
+    raise error
+
+
+def test_no_more_than_loads_max_are_under_way_and_none_is_forgotten() -> None:
+    async def case() -> None:
+        store = SlowStore()
+        node = node_for(store, never, loads_max=2)
+        for number in range(5):
+            user = bytes(15) + bytes((number,))
+            node.receive([(user_unit(user), Wake(user))])
+            node.run()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert node.loads_waiting == 3
+        store.gate.set()
+        await node.settle()
+        assert (store.most, store.loaded, node.loads_waiting) == (2, 5, 0)
+
+    asyncio.run(case())
+
+
+def test_after_a_failed_commit_nothing_more_is_released() -> None:
+    async def case() -> None:
+        store = MemoryStore(auto=False)
+        failures: list[StoreError] = []
+        node = node_for(store, failures.append)
+        node.turn.write(NodeRow("one", 1))
+        node.run()
+        node.turn.write(NodeRow("two", 2))
+        node.turn.to_edge(1, (5, 1))
+        store.fail("the disk said no")
+        assert [type(failure) for failure in failures] == [StoreFailed]
+        assert node.stopped
+        node.run()
+        await node.settle()
+        assert node.turn.effects.edge == [(1, (5, 1))]  # still here: it never went out
+
+    asyncio.run(case())
+
+
+def test_a_rule_that_raises_stops_the_node_before_anything_is_stored() -> None:
+    async def case() -> None:
+        store = MemoryStore(auto=False)
+        failures: list[StoreError] = []
+        node = node_for(store, failures.append)
+        node.turn.write(NodeRow("half done", 1))
+
+        def broken() -> None:
+            raise ZeroDivisionError
+
+        node.turn.call_at(0, broken)
+        try:
+            node.run()
+        except ZeroDivisionError:
+            pass
+        else:
+            raise AssertionError("the mistake was hidden")
+        assert len(failures) == 1
+        assert not store.outstanding
+
+    asyncio.run(case())
