@@ -168,7 +168,7 @@ class AccountAnswer(ProfileAnswer):
 
 
 class DeviceAnswer(BaseModel):
-    """A linked device. Times are ms since 1970; `seen_at` is 0 when it has never connected."""
+    """A linked device. Times are ms since 1970; `seen_at` is that of the log-in until it has connected."""
 
     device: int
     name: str

@@ -199,6 +199,15 @@ def test_too_many_watches_leave_the_earlier_set(new_world: Callable[..., World])
     assert len(world.user(bob.user).watchers) == 1
 
 
+@pytest.mark.parametrize(("stream", "number"), [(0, 1), (1, 0), (1 << 53, 1), ((1 << 64) - 1, 1), (1, 1 << 53)])
+def test_numbers_that_cannot_be_are_a_bad_frame(world: World, stream: int, number: int) -> None:
+    """A stream at the end of all numbers would leave no newer one to open."""
+    ada, bob = pair(world)
+    ada.post(f.Send(f.SEND, 0, direct_conversation(ada.user, bob.user), stream, number, 0, b"m" * 16, 0, b"", 1, 0))
+    world.settle()
+    assert ada.closed == CloseCode.BAD_FRAME
+
+
 def test_typing_in_a_strange_conversation_is_a_problem(world: World) -> None:
     ada, bob = pair(world)
     for conversation in (b"", b"x" * 32, ada.user + ada.user, bob.user + b"\xff" * 16):
