@@ -51,7 +51,7 @@ def on_register(user: User, register: RegisterIn, turn: Turn) -> None:
                 accounts.contacts_changed(user, turn)
     turn.to_unit(
         register.source,
-        RegisterDone(register.source, register.unit, register.kind, register.topic, register.value),
+        tuple.__new__(RegisterDone, (register.source, register.unit, register.kind, register.topic, register.value)),
     )
 
 

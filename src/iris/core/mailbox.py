@@ -11,7 +11,7 @@ from __future__ import annotations
 from iris.core import presence, pump
 from iris.core.catalogue import CloseCode
 from iris.core.frames import CLOSE, Close
-from iris.core.ids import COUNTER_MAX, seq_of
+from iris.core.ids import COUNTER_MAX
 from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
 from iris.core.turn import Turn
 from iris.core.user import Session, User
@@ -23,7 +23,7 @@ CLOSE_REPEAT_MS = 1_000
 
 def next_seq(user: User, turn: Turn) -> int:
     """The number of the next row: above everything this user ever had."""
-    first = seq_of(turn.epoch, 1)
+    first = turn.first_seq
     seq = user.head + 1 if user.head >= first else first
     assert seq & COUNTER_MAX, "a mailbox has taken 2**32 rows in one epoch"
     return seq
@@ -53,12 +53,16 @@ def append(
     """Write a row and offer it to the user's sessions; returns its seq."""
     seq = next_seq(user, turn)
     before = user.last_seq
-    user.pos += 1
-    user.size += len(payload)
-    user.due += len(user.devices) or 1
-    row = MessageRow(
-        user.id, seq, kind, conversation, sender, device, message_id, at, peer_seq, payload, content_type, alg,
-        user.pos, user.size, user.due,
+    pos = user.pos = user.pos + 1
+    size = user.size = user.size + len(payload)
+    due = user.due = user.due + (len(user.devices) or 1)
+    # By position, past the record's own constructor, which takes twice as long.
+    row = tuple.__new__(
+        MessageRow,
+        (
+            user.id, seq, kind, conversation, sender, device, message_id, at, peer_seq, payload, content_type, alg,
+            pos, size, due,
+        ),
     )  # fmt: skip
     user.head = user.last_seq = seq
     if not user.oldest_at:
@@ -66,16 +70,17 @@ def append(
     turn.writes.append(row)
     turn.bytes += len(payload)
     if user.sessions:
-        user.tail.append(row)
-        if len(user.tail) > turn.limits.deliver_window:
-            user.tail_from = user.tail.pop(0).seq
+        tail = user.tail
+        tail.append(row)
+        if len(tail) > turn.limits.deliver_window:
+            user.tail_from = tail.pop(0).seq
         for session in user.sessions.values():
             pump.offer(user, session, row, before, turn)
     else:
         user.tail_from = seq
         if user.tail:
             user.tail.clear()
-    if user.pos - user.trimmed_pos > turn.limits.mailbox_lag_rows_max:
+    if pos - user.trimmed_pos > turn.limits.mailbox_lag_rows_max:
         cut_laggards(user, turn)
     return seq
 

@@ -91,8 +91,9 @@ class Outbox:
         if old is None:
             self._count(turn, 1)
         lane.registers[kind, topic] = value
-        turn.write(OutboxRegisterRow(self.user, target, kind, topic, value))
-        turn.to_unit(target, RegisterIn(target, self.unit, kind, topic, value))
+        # By position, past the records' own constructors: one of each for every receipt.
+        turn.writes.append(tuple.__new__(OutboxRegisterRow, (self.user, target, kind, topic, value)))
+        turn.to_unit(target, tuple.__new__(RegisterIn, (target, self.unit, kind, topic, value)))
         self._arm(turn, lane)
 
     def items_done(self, turn: Turn, target: bytes, number: int) -> list[OutboxItemRow]:
@@ -120,7 +121,8 @@ class Outbox:
         if pending is None or pending > value:
             return
         del lane.registers[kind, topic]
-        turn.write(Gone(OutboxRegisterRow(self.user, target, kind, topic, 0)))
+        row = tuple.__new__(OutboxRegisterRow, (self.user, target, kind, topic, 0))
+        turn.writes.append(Gone(row))
         self._count(turn, -1)
         self._progress(turn, target, lane)
 

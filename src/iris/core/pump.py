@@ -93,9 +93,10 @@ def _room(session: Session, turn: Turn) -> bool:
 def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
     turn.effects.edge.append((session.edge, _frame(session, row, session.prev)))
     session.prev = session.sent = row.seq
-    if not session.window and not session.rev_window:
+    window = session.window
+    if not window and not session.rev_window:
         session.moved_at = turn.now.mono
-    session.window.append(row)
+    window.append(row)
     session.bytes += len(row.payload)
     if not session.armed:
         _arm(session, turn)
@@ -103,14 +104,16 @@ def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
 
 def _frame(session: Session, row: MessageRow, prev: int) -> Deliver:
     # From row_kind to alg the fields are the row's, in its order; built without the record's own slow constructor.
-    return tuple.__new__(Deliver, (DELIVER, session.conn, row.seq, prev, *row[2:12]))
+    return tuple.__new__(Deliver, (DELIVER, session.conn, row[1], prev, *row[2:12]))
 
 
 def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:
     prev, session.rev_sent = session.rev_sent, row.rev
     session.rev_top = max(session.rev_top, row.rev)
     if row.kind == REGISTER_RECEIPT:
-        frame: Receipt | ReadSync = Receipt(RECEIPT, session.conn, row.rev, prev, row.conversation, row.a, row.b)
+        frame: Receipt | ReadSync = tuple.__new__(
+            Receipt, (RECEIPT, session.conn, row.rev, prev, row.conversation, row.a, row.b)
+        )
     else:
         frame = ReadSync(READ_SYNC, session.conn, row.rev, prev, row.conversation, row.a)
     turn.effects.edge.append((session.edge, frame))

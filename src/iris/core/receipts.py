@@ -30,8 +30,8 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
         return
     device = session.device
     taken = _take(session.window, ack.seq)
-    for row in taken:
-        session.bytes -= len(row.payload)
+    if taken:
+        session.bytes -= sum([len(row.payload) for row in taken])
     session.acked = max(session.acked, ack.seq)
     if session.rev_window:
         session.rev_window = [rev for rev in session.rev_window if rev > ack.rev]
@@ -39,7 +39,7 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     session.moved_at = turn.now.mono
     advance(user, device, taken, turn)
     device.rev = max(device.rev, ack.rev)
-    turn.write(device.cursor_row(user.id))
+    turn.writes.append(device.cursor_row(user.id))
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
         mailbox.trim(user, turn, turn.limits.trim_rows_min)
     if user.tail and len(user.sessions) == 1:
@@ -55,15 +55,17 @@ def advance(user: User, device: Device, taken: list[MessageRow], turn: Turn) -> 
 
     What a device had lies in (pos - acked, pos]: a device that was linked later starts at a higher pos.
     """
+    if taken and taken[0].seq <= device.seq:  # acked before, by an earlier life of this device
+        taken = [row for row in taken if row.seq > device.seq]
+    if not taken:
+        return
+    last = taken[-1]
+    device.seq, device.pos, device.size = last.seq, last.pos, last.size
+    device.acked += len(taken)
     others = [other for other in user.devices.values() if other is not device]
-    delivered: dict[bytes, MessageRow] = {}
-    for row in taken:
-        if row.seq <= device.seq:
-            continue  # acked before, by an earlier life of this device
-        device.seq, device.pos, device.size = row.seq, row.pos, row.size
-        device.acked += 1
-        if row.kind == ROW_MESSAGE and not (others and _had(others, row)):
-            delivered[row.conversation] = row
+    delivered = {
+        row.conversation: row for row in taken if row.kind == ROW_MESSAGE and not (others and _had(others, row))
+    }
     for conversation, row in delivered.items():
         user.outbox.raise_register(turn, user_unit(row.sender), outbox.DELIVERED, conversation, row.seq)
 
@@ -121,6 +123,10 @@ def raise_register(user: User, turn: Turn, conversation: bytes, kind: int, a: in
 
 def _take(rows: list[MessageRow], upto: int) -> list[MessageRow]:
     """Remove the rows with seq <= upto from the front of a list in seq order; returns them."""
+    if rows and rows[-1].seq <= upto:  # the usual case
+        taken = rows[:]
+        rows.clear()
+        return taken
     count = 0
     for row in rows:
         if row.seq > upto:

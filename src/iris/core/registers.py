@@ -46,7 +46,8 @@ class Registers:
             a, b = max(a, old.a), max(b, old.b)
             if a == old.a and b == old.b:
                 return None
-        row = self._rows[key] = RegisterRow(user, conversation, kind, rev, a, b)
+        # By position: one for every receipt.
+        row = self._rows[key] = tuple.__new__(RegisterRow, (user, conversation, kind, rev, a, b))
         self._order.append((rev, key))
         self.head = rev
         if len(self._order) > 2 * len(self._rows) + 64:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from iris.core.catalogue import Limits
+from iris.core.ids import seq_of
 from iris.core.requests import Result
 from iris.core.rows import Write
 from iris.core.timers import Timers
@@ -69,16 +70,20 @@ class Effects:
 class Turn(Timers):
     """The writes and effects of the commit under construction, the timers, and the node's counters."""
 
-    __slots__ = ("bytes", "counters", "effects", "epoch", "limits", "now", "num_shards", "writes")
+    __slots__ = (
+        "accepted", "bytes", "counters", "effects", "epoch", "first_seq", "limits", "now", "num_shards", "writes",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits, epoch: int, num_shards: int) -> None:
         super().__init__()
         self.limits = limits
         self.epoch = epoch
+        self.first_seq = seq_of(epoch, 1)
         self.num_shards = num_shards
         self.now = Now(0, 0, 0)
         self.writes: list[Write] = []
         self.bytes = 0  # payload bytes among the writes
+        self.accepted = 0  # messages accepted by this commit; counted once a commit, as a Counter takes 100 ns
         self.effects = Effects()
         self.counters: Counter[str | tuple[str, int]] = Counter()
 
@@ -110,6 +115,9 @@ class Turn(Timers):
 
     def take(self) -> tuple[list[Write], Effects]:
         """The commit: hands over what was gathered and starts the next one."""
+        if self.accepted:
+            self.counters["iris_messages_accepted_total"] += self.accepted
+            self.accepted = 0
         writes, effects = self.writes, self.effects
         self.writes, self.effects, self.bytes = [], Effects(), 0
         return writes, effects
