@@ -36,10 +36,17 @@ from iris.core.rows import (
     Row,
     SeenRow,
 )
-from iris.store.keys import KEYS, MAILBOX, BadRow, Unreadable, split
-
-_USER_BYTES = 16
-_seq = Struct(">Q").pack
+from iris.store.keys import (
+    KEYS,
+    BadRow,
+    Unreadable,
+    cursor_key,
+    mark_key,
+    message_key,
+    outbox_register_key,
+    register_key,
+    split,
+)
 
 # version, kind, lengths of conversation, sender, message id; device, content type, alg, length of payload; at ... due
 _MESSAGE = Struct(">BBBBBIiiIQQQQQ")
@@ -51,6 +58,10 @@ _REGISTER = Struct(">BQQQ")
 _OUTBOX_REGISTER = Struct(">BQ")
 _pack_message, _unpack_message = _MESSAGE.pack, _MESSAGE.unpack_from
 _pack_mark, _unpack_mark = _MARK.pack, _MARK.unpack_from
+_pack_cursor, _pack_register, _pack_outbox_register = _CURSOR.pack, _REGISTER.pack, _OUTBOX_REGISTER.pack
+# The same with ids of the usual length: one pack is faster than joining parts. Struct cuts and pads: check lengths.
+_pack_usual_message = Struct(_MESSAGE.format + "32s16s16s").pack
+_pack_usual_mark = Struct(_MARK.format + "16s").pack
 
 # Written by this version. A value with another number is read by OLD_FORMS or refused.
 VERSIONS: dict[type[Row], int] = {
@@ -82,13 +93,17 @@ def encode_message(row: MessageRow) -> tuple[bytes, bytes]:
         size,
         due,
     ) = row
-    if len(user) != _USER_BYTES:
-        raise BadRow(f"a user id has {_USER_BYTES} bytes, not {len(user)}")
+    a, b, c = len(conversation), len(sender), len(message_id)
+    if a == 32 and b == c == 16:
+        head = _pack_usual_message(
+            1, kind, 32, 16, 16, device, content_type, alg, len(payload), at, peer_seq, pos, size, due,
+            conversation, sender, message_id,
+        )  # fmt: skip
+        return message_key(user, seq), head + payload
     head = _pack_message(
-        1, kind, len(conversation), len(sender), len(message_id), device, content_type, alg, len(payload),
-        at, peer_seq, pos, size, due,
+        1, kind, a, b, c, device, content_type, alg, len(payload), at, peer_seq, pos, size, due
     )  # fmt: skip
-    return MAILBOX + user + _seq(seq), head + conversation + sender + message_id + payload
+    return message_key(user, seq), head + conversation + sender + message_id + payload
 
 
 def decode_message(user: bytes, seq: int, value: bytes) -> MessageRow:
@@ -112,8 +127,13 @@ def decode_message(user: bytes, seq: int, value: bytes) -> MessageRow:
     )  # fmt: skip
 
 
-def _encode_mark(row: MarkRow) -> bytes:
-    return _pack_mark(1, len(row[7]), row[4], row[5], row[6], row[8], row[9], row[10]) + row[7]
+def _encode_mark(row: MarkRow) -> tuple[bytes, bytes]:
+    user, sender, device, slot, ordinal, stream, client_seq, message_id, seq, at, code = row
+    if len(message_id) == 16:
+        value = _pack_usual_mark(1, 16, ordinal, stream, client_seq, seq, at, code, message_id)
+    else:
+        value = _pack_mark(1, len(message_id), ordinal, stream, client_seq, seq, at, code) + message_id
+    return mark_key(user, sender, device, slot), value
 
 
 def _decode_mark(fields: Any, value: bytes) -> MarkRow:
@@ -123,36 +143,46 @@ def _decode_mark(fields: Any, value: bytes) -> MarkRow:
     return MarkRow._make((*fields, ordinal, stream, client_seq, value[_MARK.size :], seq, at, code))
 
 
-def _encode_item(row: OutboxItemRow) -> bytes:
-    return b"\x01" + _packer(row[3])
+def _encode_cursor(row: CursorRow) -> tuple[bytes, bytes]:
+    user, device, seq, rev, pos, size, acked, lost = row
+    return cursor_key(user, device), _pack_cursor(1, seq, rev, pos, size, acked, lost)
+
+
+def _encode_register(row: RegisterRow) -> tuple[bytes, bytes]:
+    user, conversation, kind, rev, a, b = row
+    return register_key(user, conversation, kind), _pack_register(1, rev, a, b)
+
+
+def _encode_outbox_register(row: OutboxRegisterRow) -> tuple[bytes, bytes]:
+    user, target, kind, topic, value = row
+    return outbox_register_key(user, target, kind, topic), _pack_outbox_register(1, value)
+
+
+def _encode_item(row: OutboxItemRow) -> tuple[bytes, bytes]:
+    return KEYS[OutboxItemRow](row), b"\x01" + _packer(row[3])
 
 
 _packer = msgspec.msgpack.Encoder().encode
 _body = msgspec.msgpack.Decoder(tuple[Any, ...]).decode
 
-Form = tuple[Callable[[Any], bytes], Callable[[Any, bytes], Row]]
+Encoder = Callable[[Any], tuple[bytes, bytes]]
+Decoder = Callable[[Any, bytes], Row]
 
 
-def _fixed(kind: Any, layout: Struct, key_fields: int) -> Form:
+def _fixed(kind: Any, layout: Struct) -> Decoder:
     """A row whose other fields are all unsigned integers."""
-
-    def encode(row: Any) -> bytes:
-        return layout.pack(1, *row[key_fields:])
-
-    def decode(fields: tuple[Any, ...], value: bytes) -> Any:
-        return kind(*fields, *layout.unpack(value)[1:])
-
-    return encode, decode
+    return lambda fields, value: kind(*fields, *layout.unpack(value)[1:])
 
 
-def _packed(kind: Any, key_fields: int) -> Form:
+def _packed(kind: Any, key_fields: int) -> tuple[Encoder, Decoder]:
     """A row whose other fields are a msgpack array, checked against the row's types when it is read."""
     types = list(get_type_hints(kind).values())[key_fields:]
     decoder = msgspec.msgpack.Decoder(tuple[tuple(types)])  # type: ignore[misc]
     version = bytes((VERSIONS[kind],))
+    key = KEYS[kind]
 
-    def encode(row: Any) -> bytes:
-        return version + _packer(row[key_fields:])
+    def encode(row: Any) -> tuple[bytes, bytes]:
+        return key(row), version + _packer(row[key_fields:])
 
     def decode(fields: tuple[Any, ...], value: bytes) -> Any:
         return kind(*fields, *decoder.decode(memoryview(value)[1:]))
@@ -160,13 +190,13 @@ def _packed(kind: Any, key_fields: int) -> Form:
     return encode, decode
 
 
-_FORMS: dict[type[Row], Form] = {
-    MessageRow: (lambda row: encode_message(row)[1], lambda fields, value: decode_message(fields[0], fields[1], value)),
+_FORMS: dict[type[Row], tuple[Encoder, Decoder]] = {
+    MessageRow: (encode_message, lambda fields, value: decode_message(fields[0], fields[1], value)),
     MarkRow: (_encode_mark, _decode_mark),
     OutboxItemRow: (_encode_item, lambda fields, value: OutboxItemRow._make((*fields, _body(memoryview(value)[1:])))),
-    CursorRow: _fixed(CursorRow, _CURSOR, 2),
-    RegisterRow: _fixed(RegisterRow, _REGISTER, 3),
-    OutboxRegisterRow: _fixed(OutboxRegisterRow, _OUTBOX_REGISTER, 4),
+    CursorRow: (_encode_cursor, _fixed(CursorRow, _CURSOR)),
+    RegisterRow: (_encode_register, _fixed(RegisterRow, _REGISTER)),
+    OutboxRegisterRow: (_encode_outbox_register, _fixed(OutboxRegisterRow, _OUTBOX_REGISTER)),
     AccountRow: _packed(AccountRow, 1),
     DeviceRow: _packed(DeviceRow, 2),
     InboxMarkRow: _packed(InboxMarkRow, 2),
@@ -181,15 +211,8 @@ _FORMS: dict[type[Row], Form] = {
     NodeRow: _packed(NodeRow, 1),
 }
 
-
-def _entry(kind: type[Row]) -> Callable[[Any], tuple[bytes, bytes]]:
-    key, (value, _) = KEYS[kind], _FORMS[kind]
-    return lambda row: (key(row), value(row))
-
-
 # Row type -> key and value of a row. Hot: one look-up and one call a row.
-ENCODERS: dict[type[Any], Callable[[Any], tuple[bytes, bytes]]] = {kind: _entry(kind) for kind in _FORMS}
-ENCODERS[MessageRow] = encode_message
+ENCODERS: dict[type[Any], Encoder] = {kind: encoder for kind, (encoder, _) in _FORMS.items()}
 
 
 def encode(row: Row) -> tuple[bytes, bytes]:

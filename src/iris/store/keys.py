@@ -19,7 +19,7 @@ from collections.abc import Callable
 from struct import Struct
 from typing import Any
 
-from iris.core.ids import USER_BYTES
+from iris.core.ids import CONVERSATION_BYTES, USER_BYTES
 from iris.core.rows import (
     AccountRow,
     BlockedByRow,
@@ -56,6 +56,14 @@ _U32, _U64 = Struct(">I"), Struct(">Q")
 _SLOT = Struct(">IH")
 u32, u64 = _U32.pack, _U64.pack
 
+# Whole keys of the hot rows, their variable parts in the usual lengths: one pack takes half the time of joining parts.
+# Struct cuts and pads: lengths are checked before.
+_MAILBOX_KEY = Struct(">1s16sQ").pack
+_MARK_KEY = Struct(">1s16s16sIH").pack
+_CURSOR_KEY = Struct(">1s16sBI").pack
+_REGISTER_KEY = Struct(f">1s16sBB{CONVERSATION_BYTES}sI").pack
+_OUTBOX_REGISTER_KEY = Struct(f">1s16sBB{UNIT_BYTES}sI").pack
+
 
 class BadRow(ValueError):
     """A row that cannot be written: a field does not fit. A bug of the caller."""
@@ -68,8 +76,12 @@ class Unreadable(ValueError):
 def unit(prefix: bytes, user: bytes) -> bytes:
     """The prefix of all rows of `user` in one part of the store."""
     if len(user) != USER_BYTES:
-        raise BadRow(f"a user id has {USER_BYTES} bytes, not {len(user)}")
+        raise _bad_id(user)
     return prefix + user
+
+
+def _bad_id(user: bytes) -> BadRow:
+    return BadRow(f"a user id has {USER_BYTES} bytes, not {len(user)}")
 
 
 def after(prefix: bytes) -> bytes:
@@ -112,35 +124,54 @@ def _sized(part: bytes) -> bytes:
     return bytes((len(part),)) + part
 
 
-def _message(row: MessageRow) -> bytes:
-    return unit(MAILBOX, row[0]) + u64(row[1])
+def message_key(user: bytes, seq: int) -> bytes:
+    """The key of a MessageRow."""
+    if len(user) != USER_BYTES:
+        raise _bad_id(user)
+    return _MAILBOX_KEY(MAILBOX, user, seq)
 
 
-def _mark(row: MarkRow) -> bytes:
-    return unit(MARKS, row[0]) + unit(b"", row[1]) + _SLOT.pack(row[2], row[3])
+def mark_key(user: bytes, sender: bytes, device: int, slot: int) -> bytes:
+    """The key of a MarkRow."""
+    if len(user) != USER_BYTES or len(sender) != USER_BYTES:
+        raise _bad_id(user if len(user) != USER_BYTES else sender)
+    return _MARK_KEY(MARKS, user, sender, device, slot)
+
+
+def cursor_key(user: bytes, device: int) -> bytes:
+    """The key of a CursorRow."""
+    if len(user) != USER_BYTES:
+        raise _bad_id(user)
+    return _CURSOR_KEY(SMALL, user, CURSOR, device)
+
+
+def register_key(user: bytes, conversation: bytes, kind: int) -> bytes:
+    """The key of a RegisterRow."""
+    if len(conversation) != CONVERSATION_BYTES or len(user) != USER_BYTES:
+        return table(user, REGISTER) + _sized(conversation) + u32(kind)
+    return _REGISTER_KEY(SMALL, user, REGISTER, CONVERSATION_BYTES, conversation, kind)
+
+
+def outbox_register_key(user: bytes, target: bytes, kind: int, topic: bytes) -> bytes:
+    """The key of an OutboxRegisterRow."""
+    if len(target) != UNIT_BYTES or len(user) != USER_BYTES:
+        return unit(OUTBOX, user) + b"\x02" + _sized(target) + u32(kind) + topic
+    return _OUTBOX_REGISTER_KEY(OUTBOX, user, OUTBOX_REGISTER, UNIT_BYTES, target, kind) + topic
 
 
 def _outbox_item(row: OutboxItemRow) -> bytes:
     return unit(OUTBOX, row.user) + b"\x01" + _sized(row.target) + u64(row.number)
 
 
-def _outbox_register(row: OutboxRegisterRow) -> bytes:
-    return unit(OUTBOX, row.user) + b"\x02" + _sized(row.target) + u32(row.kind) + row.topic
-
-
-def _register(row: RegisterRow) -> bytes:
-    return table(row.user, REGISTER) + _sized(row.conversation) + u32(row.kind)
-
-
 KEYS: dict[type[Row], Callable[[Any], bytes]] = {
-    MessageRow: _message,
-    MarkRow: _mark,
+    MessageRow: lambda row: message_key(*row[:2]),
+    MarkRow: lambda row: mark_key(*row[:4]),
     AccountRow: lambda row: table(row.user, ACCOUNT),
     DeviceRow: lambda row: table(row.user, DEVICE) + u32(row.device),
-    CursorRow: lambda row: table(row.user, CURSOR) + u32(row.device),
-    RegisterRow: _register,
+    CursorRow: lambda row: cursor_key(*row[:2]),
+    RegisterRow: lambda row: register_key(*row[:3]),
     OutboxItemRow: _outbox_item,
-    OutboxRegisterRow: _outbox_register,
+    OutboxRegisterRow: lambda row: outbox_register_key(*row[:4]),
     InboxMarkRow: lambda row: table(row.user, INBOX_MARK) + row.source,
     ContactRow: lambda row: table(row.user, CONTACT) + row.contact,
     BlockRow: lambda row: table(row.user, BLOCK) + row.other,

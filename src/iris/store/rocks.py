@@ -254,24 +254,24 @@ class RocksStore:
 
 def _batch(commit: int, writes: Sequence[Write]) -> WriteBatch:
     batch = batch_for(commit)
-    for write in writes:
-        _put(batch, write)
+    encoder_of, put = ENCODERS.get, batch.put
+    try:
+        for write in writes:
+            encoder = encoder_of(type(write))
+            if encoder is not None:
+                put(*encoder(write))
+            else:
+                _delete(batch, write)
+    except BadRow:
+        raise
+    except Exception:
+        encode(write)  # type: ignore[arg-type]  # says what is wrong with it
+        raise
     return batch
 
 
-def _put(batch: WriteBatch, write: Write) -> None:
-    kind = type(write)
-    encoder = ENCODERS.get(kind)
-    if encoder is not None:
-        try:
-            key, value = encoder(write)
-        except BadRow:
-            raise
-        except Exception:
-            encode(write)  # type: ignore[arg-type]  # says what is wrong with it
-            raise
-        batch[key] = value
-    elif isinstance(write, Gone):
+def _delete(batch: WriteBatch, write: Write) -> None:
+    if isinstance(write, Gone):
         del batch[key_of(write.row)]
     elif isinstance(write, CutMailbox):
         batch.delete_range(*mailbox_range(write.user, -1, write.upto))
@@ -283,4 +283,4 @@ def _put(batch: WriteBatch, write: Write) -> None:
             prefix = unit(part, write.user)
             batch.delete_range(prefix, after(prefix))
     else:
-        raise BadRow(f"{kind.__name__} is no write")
+        raise BadRow(f"{type(write).__name__} is no write")
