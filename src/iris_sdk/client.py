@@ -20,6 +20,7 @@ from types import TracebackType
 
 from iris_sdk import schema
 from iris_sdk.address import parse_server
+from iris_sdk.addressing import Addressing
 from iris_sdk.api import ApiClient
 from iris_sdk.catalogue import Limits
 from iris_sdk.content import encode_text
@@ -85,6 +86,7 @@ class Client:
         self._tokens = TokenKeeper(self._folder, reader, self._worker, address)
         self.api = ApiClient(address, token=self._tokens.access, adopt=self._tokens.adopt)
         self._watchers = Watchers(reader, self._user_id)
+        self._addressing = Addressing(reader, self._worker, self._find, changed=self._changed, failed=self._fail)
         self._address = address
         self._open = True
         if self._hold:
@@ -103,6 +105,7 @@ class Client:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+        await self._addressing.stop()
         if self._holder is not None:
             await self._holder.stop()
             self._holder = None
@@ -143,14 +146,23 @@ class Client:
     async def send(self, to: str, text: str) -> Sent:
         """Put a message into the outbox. It is durable when this returns; `wait` tells what becomes of it.
 
-        `to` is a handle (@bob), a user id or a conversation id. Raises UnknownUser, Offline (a handle that is not
-        known here and no server to ask), PayloadTooLarge, OutboxFull, ApiError SELF.
+        `to` is a handle (@bob), a user id or a conversation id. A handle that is not known here, with no server to
+        ask, is looked up when there is one; nobody has it: the message is refused. Raises UnknownUser,
+        PayloadTooLarge, OutboxFull, ApiError SELF.
         """
         return (await self.send_many(to, [text]))[0]
 
     async def send_many(self, to: str, texts: Iterable[str]) -> list[Sent]:
         """Put several messages to one recipient into the outbox, in order, all or none. Raises as `send`."""
-        conversation = await self._conversation(to)
+        handle = "" if is_conversation_text(to) or is_user_text(to) else to.removeprefix("@").lower()
+        try:
+            conversation = await self._conversation(to)
+        except Offline:
+            conversation = b""
+        except ApiError as error:
+            if not handle or error.status < 500:
+                raise
+            conversation = b""
         payloads: list[tuple[bytes, str | None]] = []
         for text in texts:
             payload = encode_text(text)
@@ -158,7 +170,7 @@ class Client:
                 raise PayloadTooLarge(f"{len(payload)} bytes; the limit is {self._payload_bytes_max}")
             payloads.append((payload, text))
         most = self._limits.outbox_messages_max
-        made = await self._worker.run(lambda writer: writer.enqueue(conversation, payloads, now_ms(), most))
+        made = await self._worker.run(lambda writer: writer.enqueue(conversation, payloads, now_ms(), most, handle))
         self._changed()
         return [Sent(message_id.hex(), n) for message_id, n in made]
 
@@ -321,6 +333,9 @@ class Client:
             raise UnknownUser("UNKNOWN_USER", code=1007, detail=f"{who} is not known here")
         return direct_conversation(self._user_id, known[0])
 
+    async def _find(self, handle: str) -> bytes:
+        return user_from_text(await self.resolve(handle))
+
     async def _learn(self, user: str, handle: str) -> None:
         await self._worker.run(lambda writer: writer.put_handle(user_from_text(user), handle, now_ms()))
 
@@ -352,6 +367,7 @@ class Client:
         """Rows were committed, here or elsewhere."""
         if self._holder is not None:
             self._holder.sync()
+            self._addressing.look()
         self._watchers.notify()
 
     def _saw(self, seen: Ephemeral) -> None:
@@ -366,6 +382,7 @@ class Client:
             self._state = state
             self._closed_reason = reason if state is ConnectionState.CLOSED else ""
             self._watchers.publish("c", ConnectionChange(state, reason))
+            self._addressing.online(state in (ConnectionState.CATCHING_UP, ConnectionState.LIVE))
 
     def _fail(self, error: Exception) -> None:
         self._error = error if isinstance(error, IrisError) else ProfileError(f"{type(error).__name__}: {error}")

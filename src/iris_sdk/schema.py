@@ -12,12 +12,23 @@ from pathlib import Path
 
 from iris_sdk.errors import ProfileError
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x49524953  # "IRIS"
 FILE = "profile.db"
 BUSY_MS = 15_000  # another process commits: longer than any fsync seen
 
-TABLES = """
+_UNADDRESSED = """
+CREATE TABLE unaddressed (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,  -- the order of sending
+  message_id BLOB NOT NULL UNIQUE,       -- in history with an empty conversation, until the handle's user is known
+  handle TEXT NOT NULL
+);
+CREATE INDEX unaddressed_handle ON unaddressed (handle, id);
+"""
+MIGRATIONS = {1: _UNADDRESSED}  # from this version to the next one
+
+TABLES = (
+    """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE history (
   n INTEGER PRIMARY KEY,        -- local number of the row, never reused
@@ -68,6 +79,8 @@ CREATE TABLE handles (
   seen_at INTEGER NOT NULL                 -- when the server said so, ms since 1970
 ) WITHOUT ROWID;
 """
+    + _UNADDRESSED
+)
 
 
 def exists(folder: Path) -> bool:
@@ -102,11 +115,23 @@ def connect(folder: Path, *, create: bool = False) -> sqlite3.Connection:
 
 def create_tables(db: sqlite3.Connection) -> None:
     """Make an empty database a profile's, within the caller's transaction."""
-    for statement in TABLES.split(";\n"):
-        if statement.strip():
-            db.execute(statement)
+    _execute(db, TABLES)
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _execute(db: sqlite3.Connection, statements: str) -> None:
+    for statement in statements.split(";\n"):
+        if statement.strip():
+            db.execute(statement)
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    for version in range(_pragma(db, "user_version"), VERSION):  # another process may have been quicker
+        _execute(db, MIGRATIONS[version])
+        db.execute(f"PRAGMA user_version = {version + 1}")
+    db.execute("COMMIT")
 
 
 def _prepare(db: sqlite3.Connection, folder: Path, create: bool) -> None:
@@ -126,6 +151,8 @@ def _prepare(db: sqlite3.Connection, folder: Path, create: bool) -> None:
         db.execute("COMMIT")
     if _pragma(db, "application_id") != APPLICATION_ID:
         raise ProfileError(f"{folder / FILE} is not an Iris profile")
+    if 0 < version < VERSION:
+        _migrate(db)
     db.execute("PRAGMA synchronous = FULL")
 
 

@@ -92,6 +92,11 @@ class Reader:
             (place, conversation, message_id, bool(answered)) for place, conversation, message_id, answered in found
         ]
 
+    def unaddressed(self) -> list[str]:
+        """Handles that messages wait for, without a conversation; the longest waiting first."""
+        found = self._db.execute("SELECT handle FROM unaddressed GROUP BY handle ORDER BY min(id)")
+        return [handle for (handle,) in found]
+
     def waiting(self) -> int:
         """How many messages have no answer."""
         return int(self.meta("waiting", 0))
@@ -239,13 +244,23 @@ class Writer:
             self._trim(conversation)
 
     def enqueue(
-        self, conversation: bytes, messages: list[tuple[bytes, str | None]], now: int, outbox_max: int
+        self,
+        conversation: bytes,
+        messages: list[tuple[bytes, str | None]],
+        now: int,
+        outbox_max: int,
+        handle: str = "",
     ) -> list[tuple[bytes, int]]:
-        """Put (payload, text) into history and outbox under new ids. Returns (message_id, n). Raises OutboxFull."""
+        """Put (payload, text) into history and outbox under new ids. Returns (message_id, n). Raises OutboxFull.
+
+        With an empty conversation they wait for `address(handle, ...)`; those that did go before these.
+        """
         waiting = self._read.waiting() + len(messages)
         if waiting > outbox_max:
             raise OutboxFull(f"{outbox_max} messages wait already")
         self.set_meta(waiting=waiting)
+        if conversation and handle:
+            self.address(handle, conversation)
         user, device = self.meta("user"), self.meta("device")
         made: list[tuple[bytes, int]] = []
         for payload, text in messages:
@@ -255,10 +270,44 @@ class Writer:
                 n, "sent", conversation, user, device, message_id, 0, now, "queued", CONTENT_TYPE, ALGORITHM,
                 payload, text,
             )  # fmt: skip
-            self._db.execute("INSERT INTO outbox (message_id, conversation) VALUES (?, ?)", (message_id, conversation))
+            if conversation:
+                self._to_outbox(message_id, conversation)
+            else:
+                self._db.execute("INSERT INTO unaddressed (message_id, handle) VALUES (?, ?)", (message_id, handle))
             made.append((message_id, n))
-        self._conversation(conversation)
+        if conversation:
+            self._conversation(conversation)
         return made
+
+    def address(self, handle: str, conversation: bytes) -> None:
+        """What waited for this handle goes to the end of the conversation's outbox, in order."""
+        user = self.meta("user")
+        for message_id in self._take_unaddressed(handle):
+            self._db.execute(
+                "UPDATE history SET conversation = ? WHERE sender = ? AND message_id = ?",
+                (conversation, user, message_id),
+            )
+            self._to_outbox(message_id, conversation)
+            self._conversation(conversation)
+
+    def refuse_unaddressed(self, handle: str, code: int) -> None:
+        """What waited for this handle is refused."""
+        gone = self._take_unaddressed(handle)
+        self.set_meta(waiting=self._read.waiting() - len(gone))
+        for message_id in gone:
+            known = self._read.row(self.meta("user"), message_id)
+            if known is not None:
+                self._change(known, "refused", 0, known.at, code)
+
+    def _take_unaddressed(self, handle: str) -> list[bytes]:
+        found = self._db.execute("SELECT message_id FROM unaddressed WHERE handle = ? ORDER BY id", (handle,))
+        taken = [message_id for (message_id,) in found]
+        if taken:
+            self._db.execute("DELETE FROM unaddressed WHERE handle = ?", (handle,))
+        return taken
+
+    def _to_outbox(self, message_id: bytes, conversation: bytes) -> None:
+        self._db.execute("INSERT INTO outbox (message_id, conversation) VALUES (?, ?)", (message_id, conversation))
 
     def want_read(self, conversation: bytes, seq: int) -> None:
         """This user has read up to `seq`."""

@@ -20,7 +20,6 @@ from iris_sdk import (
     Event,
     Message,
     MessageRefused,
-    Offline,
     OwnCopy,
     PayloadTooLarge,
     Presence,
@@ -101,8 +100,6 @@ def test_a_message_written_offline_waits_and_goes_out(tmp_path: Path) -> None:
             await server.stop()
             async with Client(tmp_path / "a", limits=QUICK) as ada:
                 sent = await ada.send("@bob", "later")
-                with pytest.raises(Offline):
-                    await ada.send("@carol", "who are you?")
                 with pytest.raises(TimeoutError):
                     await ada.wait(sent.message_id, "accepted", 0.05)
                 assert (status := ada.status(sent.message_id)) is not None
@@ -110,6 +107,32 @@ def test_a_message_written_offline_waits_and_goes_out(tmp_path: Path) -> None:
             async with Client(tmp_path / "a", limits=QUICK) as ada:  # another run finds it in the outbox
                 await server.start()
                 assert (await ada.wait(sent.message_id, "accepted", DEADLINE_S)).state == "accepted"
+
+    asyncio.run(case())
+
+
+def test_messages_to_people_never_asked_for_wait_offline_and_keep_their_order(tmp_path: Path) -> None:
+    async def case() -> None:
+        async with serving("ada", "bob") as server:
+            async with linked(server, tmp_path / "a", "ada"):
+                pass
+            await server.stop()
+            async with Client(tmp_path / "a", limits=QUICK) as ada:
+                first = await ada.send_many("@Bob", ["1", "2"])
+                lost = await ada.send("@nobody.here", "hello?")
+                assert await ada.flush(timeout=0.05) == 3
+            async with Client(tmp_path / "a", limits=QUICK) as ada:  # another run finds them
+                await server.start()
+                with pytest.raises(MessageRefused) as refused:
+                    await ada.wait(lost.message_id, "accepted", DEADLINE_S)
+                assert refused.value.status.code == "UNKNOWN_USER"
+                for sent in [*first, await ada.send("bob", "3")]:
+                    await ada.wait(sent.message_id, "accepted", DEADLINE_S)
+                assert await ada.flush(DEADLINE_S) == 0
+                assert [row.text for row in ada.conversation("@bob")] == ["1", "2", "3"]
+            async with linked(server, tmp_path / "b", "bob") as bob:
+                answer = await bob.send("@ada", "got it")
+                await bob.wait(answer.message_id, "accepted", DEADLINE_S)
 
     asyncio.run(case())
 

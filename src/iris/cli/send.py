@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from iris.cli.errors import QUEUED, CliError, run_async
+from iris.cli.errors import QUEUED, run_async
 
 if TYPE_CHECKING:
     from iris_sdk import Client, Status
@@ -78,11 +78,6 @@ class _Sending:
             if error.name not in ("UNKNOWN_USER", "SELF"):
                 raise  # such as RATE_LIMITED: says nothing about the messages
             return [Pending("", 0, error.name)] * len(texts)
-        except sdk.Offline as error:
-            raise CliError(
-                f"{self._to} is not known to this device yet, and the server cannot be reached: {error}",
-                "nothing was queued; try again when the server can be reached",
-            ) from error
         except (sdk.PayloadTooLarge, sdk.OutboxFull) as error:
             if len(texts) == 1:
                 code = "OUTBOX_FULL" if isinstance(error, sdk.OutboxFull) else "PAYLOAD_TOO_LARGE"

@@ -57,6 +57,36 @@ def test_receipts_move_states_forward_whatever_comes_first() -> None:
     assert states(db) == ["read", "read", "read"]
 
 
+def test_what_waits_for_a_handle_goes_before_what_comes_later() -> None:
+    db = new_profile(ME, 1)
+
+    def put(conversation: bytes, text: str, handle: str) -> bytes:
+        job = lambda writer: writer.enqueue(conversation, [(text.encode(), text)], 7, 100, handle)  # noqa: E731
+        (made,) = Writer(db).transact([job])
+        return bytes(made[0][0])
+
+    early, other, late = put(b"", "early", "bob"), put(b"", "other", "cyd"), put(b"", "late", "bob")
+    assert Reader(db).unaddressed() == ["bob", "cyd"]
+    assert Reader(db).outbox_after(0) == []
+    last = put(TALK, "last", "bob")
+    assert [(row[1], row[2]) for row in Reader(db).outbox_after(0)] == [(TALK, early), (TALK, late), (TALK, last)]
+    Writer(db).transact([lambda writer: writer.refuse_unaddressed("cyd", 1007)])
+    assert Reader(db).unaddressed() == []
+    assert Reader(db).waiting() == 3
+    row = Reader(db).row(ME, other)
+    assert row is not None
+    assert (row.state, row.code) == ("refused", 1007)
+
+
+def test_a_profile_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
+    db = schema.connect(tmp_path, create=True)
+    db.execute("DROP TABLE unaddressed")
+    db.execute("PRAGMA user_version = 1")
+    db.close()
+    assert Reader(schema.connect(tmp_path)).unaddressed() == []
+    assert Reader(schema.connect(tmp_path)).unaddressed() == []
+
+
 def test_an_own_copy_of_what_waits_here_is_no_second_row() -> None:
     db = new_profile(ME, 1)
     (sent,) = enqueue(db, "a")
