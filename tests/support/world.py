@@ -50,17 +50,24 @@ class EdgeEnd:
         self.edge = Edge(settings, world.limits, lambda: {KID: KEY})
 
     def open(self, client: Client) -> int:
-        """A new connection; its id is never used again."""
+        """A new connection; its id is never used again. No two are opened in one ms: edges order them by time."""
+        self.world.time += 1
         self.world.conns_made += 1
         self.conns[self.world.conns_made] = client
         return self.world.conns_made
 
     def cut(self, conn: int, *, late: bool) -> None:
-        """The client's end is gone. late: what it sent is still read."""
-        if self.conns.pop(conn, None) is not None:
-            if not late:
-                self.up = deque(frame for frame in self.up if frame[1] != conn or frame[0] == HELLO)
-            self.up.append((CLOSED, conn, 1006))
+        """The client's end is gone. late: what it sent was on its way, and is read."""
+        if self.conns.pop(conn, None) is None:
+            return
+        greeted = any(frame[0] == HELLO and frame[1] == conn for frame in self.up)
+        if late:
+            self.run()
+        elif greeted:  # the edge never hears of it
+            self.up = deque(frame for frame in self.up if frame[1] != conn)
+            return
+        self.up = deque(frame for frame in self.up if frame[1] != conn)
+        self.up.append((CLOSED, conn, 1006))
 
     def receive(self, batch: Sequence[tuple[Any, ...]]) -> None:
         self.edge.now = self.world.now()

@@ -107,6 +107,7 @@ class Client:
         self.conn: int | None = None
         self.edge: EdgeEnd | None = None
         self.closed: int | None = None  # the code of the last connection's end
+        self.ends: set[int | None] = set()  # ... and of all of them
         self.jti = f"jti-{user.hex()[:6]}-{device}"
         self.watched: tuple[bytes, ...] = ()
         self._boot()
@@ -180,6 +181,7 @@ class Client:
         self.conn = self.edge = self.welcome = None
         self.inbox.clear()
         self.closed = code
+        self.ends.add(code)
 
     def kill(self) -> None:
         """The process dies: what was not committed is gone."""

@@ -17,20 +17,22 @@ from iris.core.rows import MarkRow, MessageRow, NameRow, UserRows
 class Attach(NamedTuple):
     """A connection wants to be the session of its device. Repeated until answered with Attached or AttachRefused.
 
-    `number` rises with every Attach of an edge that is not a repeat, and names the attempt in the answer.
+    `number` rises with every connection of an edge; numbers of different edges compare as their clocks do. `attempt`
+    rises when the edge attaches a connection anew, not when it repeats itself; answers carry it.
     """
 
     user: bytes
     edge: int
     conn: int
     number: int
+    attempt: int
     auth: Auth
     seq: int
     rev: int
 
 
 class Detach(NamedTuple):
-    """The connection is gone. Repeated until answered with Detached. `number`: of its last Attach."""
+    """The connection is gone. Repeated until answered with Detached. `number`: as in its Attach."""
 
     user: bytes
     edge: int
@@ -97,12 +99,13 @@ class Reauth(NamedTuple):
 
 
 # --- to an edge; the kinds are above those of frames.py ---
-ATTACHED, ATTACH_REFUSED, SESSION_UPDATE, DETACHED, REAUTHED = 32, 33, 34, 35, 36
+ATTACHED, ATTACH_REFUSED, SESSION_UPDATE, DETACHED, REAUTHED, ATTACH_AGAIN = 32, 33, 34, 35, 36, 37
 
 
 class Attached(NamedTuple):
     kind: int
     conn: int
+    attempt: int
     number: int
     user: bytes
     device: int
@@ -117,8 +120,16 @@ class Attached(NamedTuple):
 class AttachRefused(NamedTuple):
     kind: int
     conn: int
-    number: int
+    attempt: int
     close_code: int
+
+
+class AttachAgain(NamedTuple):
+    """The client is further than the session that this Attach has made: attach with the newest Ack."""
+
+    kind: int
+    conn: int
+    attempt: int
 
 
 class SessionUpdate(NamedTuple):

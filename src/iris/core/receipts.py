@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from iris.core import mailbox, outbox, pump
 from iris.core.catalogue import CloseCode, ErrorCode
-from iris.core.commands import AckIn, ReadIn
+from iris.core.commands import ATTACH_AGAIN, AckIn, AttachAgain, ReadIn
 from iris.core.frames import PROBLEM, READ, RETRY_NEVER, Problem
 from iris.core.ids import peer_of, seq_of, user_unit
 from iris.core.rows import REGISTER_READ_SYNC, REGISTER_RECEIPT, ROW_MESSAGE, Gone, MessageRow
@@ -23,6 +23,9 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     if session is None:
         return
     if ack.seq > session.prev or ack.rev > session.rev_top:
+        if session.attempt > 1 and ack.seq <= user.head and ack.rev <= user.registers.head:
+            turn.to_edge(ack.edge, AttachAgain(ATTACH_AGAIN, ack.conn, session.attempt))
+            return
         mailbox.close_session(user, turn, ack.device, CloseCode.ACK_BEYOND)
         return
     if ack.seq <= session.acked and ack.rev <= session.rev_acked:

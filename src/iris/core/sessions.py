@@ -32,6 +32,7 @@ from iris.core.rows import ROW_REFUSED
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Device, Session, User
 
+ATTEMPT_MAX = 1 << 62  # above every attempt: the connection is over
 ATTACHED_MAX = 64  # (edge, device) pairs of a user whose newest Attach is remembered
 FOR_RESUME = 2  # purpose of a page: (FOR_RESUME, device, edge, conn)
 
@@ -55,18 +56,27 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
         _refuse(attach, CloseCode.TOKEN_REVOKED, turn)
         return
     old = user.sessions.get(auth.device)
-    if old is not None and old.edge == attach.edge and old.number == attach.number:  # the same again
+    same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
+    if old is not None and same and old.attempt == attach.attempt:  # the same again
         _answer_attach(user, attach, turn)
         pump.rewind(user, old, turn)
         return
-    if not _note(user, attach.edge, auth.device, attach.number):
-        _refuse(attach, CloseCode.REPLACED, turn)  # it was under way for long: a newer connection has come, or gone
+    if old is not None and old.edge != attach.edge and old.number >= attach.number:
+        _refuse(attach, CloseCode.SHARD_MOVED, turn)  # an older connection; if only the clocks differ, it comes again
         return
+    known = user.attached.get((attach.edge, auth.device), (0, 0))
+    if known >= (attach.number, attach.attempt):  # it was under way for long, and is over
+        if known[0] > attach.number:
+            _refuse(attach, CloseCode.REPLACED, turn)
+        return
+    _note(user, attach.edge, auth.device, attach.number, attach.attempt)
     if not user.sessions:
         user.tail_from = user.head
     device = user.devices[auth.device]
-    session = user.sessions[auth.device] = Session(user, attach.edge, attach.conn, attach.number, device, auth.jti)
-    if old is not None and (old.edge, old.conn) != (attach.edge, attach.conn):
+    session = user.sessions[auth.device] = Session(
+        user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti
+    )
+    if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
     seq, rev = attach.seq, min(attach.rev, user.registers.head)
     if seq > user.head:
@@ -121,7 +131,7 @@ def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
 def on_detach(user: User, detach: Detach, turn: Turn) -> None:
     """A connection is gone."""
     user.closing.pop((detach.edge, detach.conn), None)
-    _note(user, detach.edge, detach.device, detach.number)
+    _note(user, detach.edge, detach.device, detach.number, ATTEMPT_MAX)
     if user.session(detach.device, detach.edge, detach.conn) is not None:
         end(user, detach.device, turn)
     turn.to_edge(detach.edge, Detached(DETACHED, detach.conn))
@@ -146,8 +156,6 @@ def edge_gone(user: User, edge: int, turn: Turn) -> None:
         del user.watchers[key]
     for key in [key for key in user.closing if key[0] == edge]:
         del user.closing[key]
-    for key in [key for key in user.attached if key[0] == edge]:
-        del user.attached[key]
     for device in [number for number, session in user.sessions.items() if session.edge == edge]:
         end(user, device, turn)
 
@@ -182,19 +190,16 @@ def update_sessions(user: User, turn: Turn, but: int = 0) -> None:
             turn.to_edge(session.edge, SessionUpdate(SESSION_UPDATE, session.conn, copies, rate))
 
 
-def _note(user: User, edge: int, device: int, number: int) -> bool:
-    """Remember an Attach; False when it is not newer than those of this edge that are known."""
-    if user.attached.get((edge, device), 0) >= number:
-        return False
-    user.attached.pop((edge, device), None)
-    user.attached[edge, device] = number
+def _note(user: User, edge: int, device: int, number: int, attempt: int) -> None:
+    """Remember the newest Attach of an edge and device."""
+    newest = max(user.attached.pop((edge, device), (0, 0)), (number, attempt))
+    user.attached[edge, device] = newest
     if len(user.attached) > ATTACHED_MAX:
         del user.attached[next(iter(user.attached))]
-    return True
 
 
 def _refuse(attach: Attach, code: int, turn: Turn) -> None:
-    turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.number, int(code)))
+    turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.attempt, int(code)))
 
 
 def _missed(user: User, device: Device, seq: int) -> bool:
@@ -211,8 +216,8 @@ def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
     turn.to_edge(
         attach.edge,
         Attached(
-            ATTACHED, attach.conn, attach.number, user.id, attach.auth.device, user.last_seq, user.registers.head,
-            oldest, reset, copies, rate,
+            ATTACHED, attach.conn, attach.attempt, attach.number, user.id, attach.auth.device, user.last_seq,
+            user.registers.head, oldest, reset, copies, rate,
         ),
     )  # fmt: skip
 

@@ -204,7 +204,7 @@ class Shard:
             turn.reply(command.request.id, Refused(int(ErrorCode.OVERLOADED), sending.RETRY_MS))
         elif isinstance(command, Attach):
             code = int(CloseCode.SERVER_BUSY)
-            turn.to_edge(command.edge, AttachRefused(ATTACH_REFUSED, command.conn, command.number, code))
+            turn.to_edge(command.edge, AttachRefused(ATTACH_REFUSED, command.conn, command.attempt, code))
         turn.count_code("iris_refused_total", ErrorCode.OVERLOADED)
 
     def _loaded(self, loaded: Loaded) -> None:

@@ -48,15 +48,16 @@ class Session:
     """A device's connection, as seen by the shard: the delivery pump's state."""
 
     __slots__ = (
-        "acked", "armed", "bytes", "conn", "device", "edge", "jti", "loading", "moved_at", "number", "prev",
+        "acked", "armed", "attempt", "bytes", "conn", "device", "edge", "jti", "loading", "moved_at", "number", "prev",
         "rev_acked", "rev_sent", "rev_top", "rev_window", "rewound_at", "sent", "user", "window",
     )  # fmt: skip
 
-    def __init__(self, user: User, edge: int, conn: int, number: int, device: Device, jti: str) -> None:
+    def __init__(self, user: User, edge: int, conn: int, number: int, attempt: int, device: Device, jti: str) -> None:
         self.user = user
         self.edge = edge
         self.conn = conn
         self.number = number  # of its Attach
+        self.attempt = attempt  # likewise; above 1 the connection may ack what an earlier session was sent
         self.device = device
         self.jti = jti
         self.acked = 0  # the newest seq acked on this connection, or resumed at
@@ -154,7 +155,7 @@ class User:
         self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked}
         self.seen_at = rows.seen.at if rows.seen else 0
         self.sessions: dict[int, Session] = {}  # device -> session
-        self.attached: dict[tuple[int, int], int] = {}  # (edge, device) -> highest Attach.number
+        self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
         self.closing: dict[tuple[int, int], int] = {}  # (edge, conn) -> the code it is closed with, until it detaches
         self.closing_armed = False  # a timeout will say it again
         self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches

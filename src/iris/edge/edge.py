@@ -13,12 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
 from iris.core.commands import (
+    ATTACH_AGAIN,
     ATTACH_REFUSED,
     ATTACHED,
     DETACHED,
     REAUTHED,
     SESSION_UPDATE,
     Attach,
+    AttachAgain,
     Attached,
     AttachRefused,
     Reauthed,
@@ -44,17 +46,18 @@ from iris.edge.sessions import ATTACH_REPEAT_MS, EdgeSettings, Sessions
 from iris.edge.table import TABLE
 
 FEATURES: tuple[str, ...] = ()  # what this server has beyond version 1
+CONNECTIONS_PER_MS = 1_024  # numbers are times, in parts of a ms: so they rise over restarts, and edges compare
 FRAME_KIND_MAX = 31  # kinds up to here go to the engine as they are
 
 
 class Edge(Sessions):
     """One edge: frames of clients in, items of shards in, time in."""
 
-    __slots__ = ("attaches", "renewals")
+    __slots__ = ("connections", "renewals")
 
     def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
         super().__init__(settings, limits, keys)
-        self.attaches = 0  # the highest Attach number given
+        self.connections = 0  # the highest number given
         self.renewals: list[int] = []
         self.call_at(0, self._renew)
 
@@ -112,21 +115,22 @@ class Edge(Sessions):
             return
         features = tuple(name for name in hello.features if name in FEATURES)
         session = Session(hello.conn, auth, user_unit(auth.user), hello.seq, hello.rev, features)
+        self.connections = session.number = max(self.connections + 1, self.now.wall * CONNECTIONS_PER_MS)
         self.sessions[hello.conn] = session
         self._attach_anew(session)
 
     def _attach_anew(self, session: Session) -> None:
-        """A new attempt: answers to earlier ones no longer count. Numbers rise over restarts of the edge too."""
+        """A new attempt: answers to earlier ones no longer count."""
         session.state = State.ATTACHING
         session.started_at = self.now.mono
-        self.attaches = session.number = max(self.attaches + 1, self.now.wall)
+        session.attempt += 1
         self._attach(session)
 
     def _attach(self, session: Session) -> None:
         session.asked_at = self.now.mono
         attach = Attach(
-            session.user, self.settings.number, session.conn, session.number, session.auth, session.ack_seq,
-            session.ack_rev,
+            session.user, self.settings.number, session.conn, session.number, session.attempt, session.auth,
+            session.ack_seq, session.ack_rev,
         )  # fmt: skip
         self.to_units.append((session.unit, attach))
         conn = session.conn
@@ -165,14 +169,17 @@ class Edge(Sessions):
             attached = Attached._make(item)
             if session is None:  # the Attach came after the Detach
                 self.detach_later(attached.user, conn, attached.number, attached.device)
-            elif session.state is State.ATTACHING and session.number == attached.number:
+            elif session.state is State.ATTACHING and session.attempt == attached.attempt:
                 self._attached(session, attached)
         elif session is None or session.state is State.CLOSING:
             return
         elif kind == ATTACH_REFUSED:
             refused = AttachRefused._make(item)
-            if session.number == refused.number:
+            if session.attempt == refused.attempt:
                 self.close(session, refused.close_code)
+        elif kind == ATTACH_AGAIN:
+            if session.attempt == AttachAgain._make(item).attempt:
+                self._attach_anew(session)
         elif kind == SESSION_UPDATE:
             update = SessionUpdate._make(item)
             session.copies = update.copies

@@ -40,8 +40,8 @@ class Session:
     """A connection that has said Hello with a good token."""
 
     __slots__ = (
-        "ack_rev", "ack_seq", "asked_at", "auth", "conn", "copies", "device", "expires_at", "features", "number",
-        "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+        "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "features",
+        "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(self, conn: int, auth: Auth, unit: bytes, seq: int, rev: int, features: tuple[str, ...]) -> None:
@@ -55,7 +55,8 @@ class Session:
         self.ack_seq = seq  # the cursor to attach with: Hello's, then the newest Ack
         self.ack_rev = rev
         self.features = features
-        self.number = 0  # of the Attach that counts; its answer carries it
+        self.number = 0  # rises with every connection of this edge
+        self.attempt = 0  # the Attach that counts; its answer carries it
         self.copies = True  # until the shard has said otherwise: an own copy too many is harmless
         self.sends: Bucket | None = None
         self.signals: Bucket | None = None

@@ -36,7 +36,7 @@ ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
 class EdgeSettings(NamedTuple):
     """What an edge is told once."""
 
-    number: int  # names this edge to the shards
+    number: int  # names this edge to the shards; another life of it while they live on is another edge
     incarnation: bytes  # 8 random bytes: makes session names unique over restarts
     leeway_ms: int  # clock leeway for tokens
 

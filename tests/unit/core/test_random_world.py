@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 
-from iris.core.catalogue import ErrorCode
+from iris.core.catalogue import CloseCode, ErrorCode
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import PutBlock
 from tests.support.world import World
@@ -30,6 +31,8 @@ SMALL = {
 
 class Life:
     """One world and what chance does to it."""
+
+    EXPECTED_ENDS: ClassVar = {None, CloseCode.SHARD_MOVED, CloseCode.SERVER_BUSY}
 
     def __init__(self, seed: int) -> None:
         self.world = world = World(seed=seed, edges=2, num_shards=4, **SMALL)
@@ -51,7 +54,8 @@ class Life:
             )
         self.pace = chance.choice([0.05, 0.15, 0.4])
         self.back = chance.choice([0.3, 0.7, 1.0])  # how likely a client that was cut off comes back at once
-        doings = [self.say, self.read, self.cut, self.kill, self.restart, self.sweep, self.come]
+        doings = [self.say, self.read, self.cut, self.kill, self.restart, self.sweep, self.stumble, self.nap,
+                  self.come]  # fmt: skip
         weights = [6, *(chance.choice([0, 1, 4]) for _ in doings[1:-1]), 3]
         self.doings = [doing for doing, weight in zip(doings, weights, strict=True) for _ in range(weight)]
 
@@ -69,7 +73,10 @@ class Life:
     def say(self) -> None:
         client = self.chance.choice(self.clients)
         peer = self.chance.choice([one for one in self.clients if one.user != client.user])
-        for _ in range(self.chance.choice([1, 1, 2, 7])):
+        self.talk(client, peer, self.chance.choice([1, 1, 2, 7]))
+
+    def talk(self, client: Client, peer: Client, count: int) -> None:
+        for _ in range(count):
             self.counts[client] += 1
             client.send(peer.user, f"{client.device}:{self.counts[client]:04d}")
 
@@ -96,6 +103,21 @@ class Life:
     def sweep(self) -> None:
         self.world.node.wake([people[0].user for people in self.people])
 
+    def stumble(self) -> None:
+        """A client that is killed again and again while it sends its window anew."""
+        client = self.chance.choice(self.clients)
+        peer = self.chance.choice([one for one in self.clients if one.user != client.user])
+        self.talk(client, peer, 6)
+        for _ in range(4):
+            client.connect()
+            for _ in range(self.chance.randint(4, 25)):
+                self.world.step()
+            client.kill()
+
+    def nap(self) -> None:
+        """Leases lapse, and are renewed."""
+        self.world.fabric.renewals = not self.world.fabric.renewals
+
     def restart(self) -> None:
         if self.chance.random() < 0.3:
             self.world.crash(torn=self.chance.random() < 0.7)
@@ -104,29 +126,42 @@ class Life:
 
     def heal(self) -> None:
         world = self.world
-        world.fabric.faults, world.hold = Faults(), False
+        world.fabric.faults, world.fabric.renewals, world.hold = Faults(), True, False
         for _ in range(8):
             for client in self.clients:
                 client.auto = True
                 if client.welcome is None:
                     client.connect()
             world.wait(15_000)
-        if self.lossy:  # what the fabric has lost for good (a close, say) is found by connecting again
-            for client in self.clients:
-                client.connect()
-            world.wait(70_000)
 
     def check(self) -> None:
         for client in self.clients:
             assert client.saved.waiting == [], "an answer is missing"
             assert client.saved.wanted == {}, "a read position is not shown"
+            assert client.saved.gaps == 0, "told of a gap, but nothing was cut"
+            assert client.ends <= self.EXPECTED_ENDS, f"closed with {client.ends}"
         for people in self.people:
             self.check_user(people)
         for sender in self.clients:
             for people in self.people:
                 if people[0].user != sender.user:
                     self.check_pair(sender, people)
-        self.world.audit()
+        self.check_rest()
+
+    def check_rest(self) -> None:
+        """When everybody has left, nothing is left: no session, no connection, no row on its way."""
+        world = self.world
+        for client in self.clients:
+            client.disconnect()
+        world.wait(5_000)
+        world.node.wake([people[0].user for people in self.people])
+        world.settle()
+        for user in world.node.users.values():
+            assert user.idle, "a ghost"
+        for end in world.edges:
+            assert end.edge.sessions == {}
+            assert end.edge.detaching == {}
+        world.audit()
 
     def check_user(self, people: list[Client]) -> None:
         """All devices have the same history, sorted alike."""

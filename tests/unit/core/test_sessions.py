@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from iris.core import frames as f
-from iris.core.catalogue import CloseCode, ErrorCode
+from iris.core.catalogue import CloseCode
 from iris.core.commands import AckIn, Attach, Attached, AttachRefused, Detach, EdgeGone, WatchIn
 from iris.core.ids import user_unit
 from iris.core.requests import (
-    DeleteUser,
-    LogoutAll,
     LogoutDevice,
     PutBlock,
-    RevokeToken,
-    SetPassword,
 )
 from iris.core.turn import LoadUser
 from tests.support.world import World
@@ -273,139 +268,83 @@ def test_a_detach_waits_behind_the_attach_while_the_user_is_loaded(world: World)
     assert not user.watchers
 
 
-def test_a_repeat_of_an_old_attach_is_refused_without_harm(world: World) -> None:
+def test_a_repeat_of_an_old_attempt_does_no_harm(world: World) -> None:
+    """As after a lapse of the lease: it neither sets the session back nor ends it."""
     ada, bob = pair(world)
-    user = world.user(bob.user)
-    session = user.sessions[bob.device]
-    late = Attach(bob.user, 0, session.conn, session.number - 1, bob.auth, 0, 0)
-    world.node.receive([(user_unit(bob.user), late)])
+    attaches = world.fabric.see(Attach)
+    bob.connect()
     world.settle()
-    assert user.sessions[bob.device] is session
-    assert bob.closed is None, "the refusal names an attempt that does not count"
+    world.fabric.renewals = False
+    world.wait(4_000)
+    world.fabric.renewals = True
+    world.wait(2_000)
+    first, second = attaches[0], attaches[-1]
+    assert (first.number, first.attempt, second.attempt) == (second.number, 1, 2)
+    session = world.user(bob.user).sessions[bob.device]
+    for late in (first, second):
+        world.node.receive([(user_unit(bob.user), late)])
+        world.settle()
+        assert world.user(bob.user).sessions[bob.device] is session
     say(world, ada, bob, "one")
     assert bob.texts(ada.user) == ["one"]
+    assert bob.connected()
 
 
-def test_an_edge_that_began_anew_is_not_refused(world: World) -> None:
-    """EdgeGone forgets its numbers, and its attaches and watches that wait for a load."""
+def test_an_older_connection_at_another_edge_does_not_win_by_attaching_anew(new_world: Callable[..., World]) -> None:
+    """Nobody has noticed yet that the older one is dead; its edge's lease lapses and is renewed."""
+    world = new_world(edges=2)
+    _ada, bob = pair(world)
+    twin = Client(world, bob.user, bob.device, bob.gen)
+    world.clients.append(twin)
+    lost = world.fabric.lose(f.Close)
+    twin.connect(1)
+    world.settle()
+    assert lost, "the edge does not know that it was replaced"
+    world.fabric.renewals = False
+    world.wait(4_000)
+    world.fabric.renewals = True
+    world.fabric.passes = None
+    world.wait(3_000)
+    assert bob.closed in (CloseCode.SHARD_MOVED, CloseCode.REPLACED)
+    assert twin.connected()
+    world.clients.remove(twin)
+
+
+def test_a_client_that_is_further_than_its_new_session_is_attached_where_it_is(new_world: Callable[..., World]) -> None:
+    """It acks what the session before the lapse was sent: that is no Ack beyond."""
+    world = new_world(deliver_window=3)
+    ada, bob = pair(world)
+    bob.auto = False
+    say(world, ada, bob, "1", "2", "3", "4", "5")
+    bob.commit()
+    world.settle()
+    world.fabric.renewals = False
+    world.wait(4_000)
+    seq, rev = bob.saved.seq, bob.saved.rev
+    attach = world.fabric.lose(Attach)
+    world.fabric.renewals = True
+    world.wait(1_500)
+    world.fabric.passes = None
+    world.node.receive([(user_unit(bob.user), attach[0]._replace(seq=0, rev=0))])
+    bob.auto = True
+    bob.post(f.Ack(f.ACK, 0, seq, rev))
+    world.wait(10_000)
+    assert bob.connected()
+    say(world, ada, bob, "6")
+    assert bob.texts(ada.user) == ["1", "2", "3", "4", "5", "6"]
+    assert ada.receipt(bob.user)[0] == bob.saved.seq
+
+
+def test_a_gone_edge_leaves_nothing_that_waits_for_a_load(world: World) -> None:
     _ada, bob = pair(world)
     ghost = b"\x00\x01" + b"z" * 14
     shard = world.node.shard(user_unit(ghost))
     world.node.turn.now = world.now()
-    shard.handle(Attach(ghost, 7, 1, 99, bob.auth._replace(user=ghost), 0, 0))
+    shard.handle(Attach(ghost, 7, 1, 99, 1, bob.auth._replace(user=ghost), 0, 0))
     shard.handle(WatchIn(ghost, 7, 1, bob.user, True))
     shard.handle(Detach(ghost, 6, 2, 1, 1))
     shard.edge_gone(EdgeGone(7))
     assert [type(command) for command in shard._parked[ghost]] == [Detach]
-    user = world.user(bob.user)
-    number = user.sessions[bob.device].number
-    for owner in world.node.shards.values():
-        owner.edge_gone(EdgeGone(0))
-    assert not user.sessions
-    assert not user.attached
-    world.node.receive([(user_unit(bob.user), Attach(bob.user, 0, bob.conn or 0, number - 5, bob.auth, 0, 0))])
-    world.settle()
-    assert user.sessions[bob.device].number == number - 5
-    user.sessions[bob.device].number = number  # for the world's end
-
-
-# --- revocation ---
-def test_revocation_closes_the_session_before_it_is_answered(world: World) -> None:
-    _ada, bob = pair(world)
-    tablet = world.link(bob.user, "tablet")
-    tablet.connect()
-    world.settle()
-    unit = user_unit(bob.user)
-    asked = world.post(unit, LogoutDevice(tablet.device), bob.auth)
-    while asked not in world.node.replies:
-        assert world.node.replies == {}
-        world.step()
-    world.fabric.deliver()  # what was released with the answer: edges first
-    assert tablet.closed == CloseCode.TOKEN_REVOKED
-    assert bob.closed is None
-    tablet.connect()
-    world.settle()
-    assert tablet.closed == CloseCode.TOKEN_REVOKED
-    assert world.ask(unit, LogoutDevice(9), bob.auth).code == ErrorCode.UNKNOWN_DEVICE  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("operation", [LogoutAll(False), DeleteUser(), RevokeToken(), LogoutDevice(0)])
-def test_a_revoked_token_opens_nothing_also_after_a_restart(world: World, operation: Any) -> None:
-    _ada, bob = pair(world)
-    token = world.token(bob)
-    world.ask(user_unit(bob.user), operation, bob.auth)
-    assert bob.closed == CloseCode.TOKEN_REVOKED
-    for restart in (False, True):
-        if restart:
-            world.crash()
-        bob.connect(token=token)
-        world.settle()
-        assert bob.closed == CloseCode.TOKEN_REVOKED
-        assert world.ask(user_unit(bob.user), LogoutAll(False), bob.auth).code == ErrorCode.TOKEN_REVOKED  # type: ignore
-
-
-def test_one_token_is_revoked_and_another_of_the_device_goes_on(world: World) -> None:
-    _ada, bob = pair(world)
-    first = bob.auth
-    bob.jti = "second"
-    bob.post(f.Refresh(f.REFRESH, 0, world.token(bob)))
-    world.settle()
-    assert bob.got(f.Refreshed)
-    world.ask(user_unit(bob.user), RevokeToken(), first)
-    assert bob.connected(), "the session shows the newer one by now"
-    world.ask(user_unit(bob.user), RevokeToken(), bob.auth)
-    assert bob.closed == CloseCode.TOKEN_REVOKED
-
-
-def test_too_many_revoked_tokens_log_everybody_out(new_world: Callable[..., World]) -> None:
-    """revoked_tokens_max; expired entries make room."""
-    world = new_world(revoked_tokens_max=2)
-    _ada, bob = pair(world)
-    unit = user_unit(bob.user)
-    for number in range(2):
-        world.ask(unit, RevokeToken(), bob.auth._replace(jti=f"old{number}"))
-    world.shift(4_000_000)
-    for number in range(2):
-        world.ask(unit, RevokeToken(), bob.auth._replace(jti=f"new{number}"))
-    assert bob.connected()
-    world.ask(unit, RevokeToken(), bob.auth._replace(jti="one too many"))
-    assert bob.closed == CloseCode.TOKEN_REVOKED
-    assert not world.user(bob.user).devices
-
-
-def test_a_new_password_logs_out_the_others(world: World) -> None:
-    _ada, bob = pair(world)
-    tablet = world.link(bob.user, "tablet")
-    tablet.connect()
-    world.settle()
-    world.ask(user_unit(bob.user), SetPassword("hash 2"), bob.auth)
-    assert tablet.closed == CloseCode.TOKEN_REVOKED
-    assert bob.closed is None
-    assert list(world.user(bob.user).devices) == [bob.device]
-
-
-def test_a_lost_close_is_said_again_until_the_edge_has_confirmed_it(world: World) -> None:
-    _ada, bob = pair(world)
-    world.fabric.lose(f.Close, most=2)
-    world.ask(user_unit(bob.user), LogoutAll(False), bob.auth)
-    assert bob.connected()
-    world.wait(2_500)
-    assert bob.closed == CloseCode.TOKEN_REVOKED
-    assert world.edges[0].edge.counters["iris_sessions_closed_total", CloseCode.TOKEN_REVOKED] == 1
-    world.wait(3_000)
-    assert not world.user(bob.user).closing, "confirmed by its Detach"
-    assert not world.edges[0].edge.detaching
-
-
-def test_a_refresh_with_a_revoked_token_is_a_problem_and_the_session_goes_on(world: World) -> None:
-    _ada, bob = pair(world)
-    bob.jti = "second"
-    world.ask(user_unit(bob.user), RevokeToken(), bob.auth)
-    bob.post(f.Refresh(f.REFRESH, 0, world.token(bob)))
-    world.settle()
-    (problem,) = bob.got(f.Problem)
-    assert (problem.code, problem.frame) == (ErrorCode.TOKEN_REVOKED, f.REFRESH)
-    assert bob.closed is None
 
 
 # --- what edges know of a sender ---

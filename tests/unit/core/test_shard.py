@@ -67,7 +67,7 @@ def send(number: int) -> SendIn:
 
 
 def attach() -> Attach:
-    return Attach(USER, 1, 9, 5, Auth(USER, 1, 1, "j", 1), 0, 0)
+    return Attach(USER, 1, 9, 7, 5, Auth(USER, 1, 1, "j", 1), 0, 0)
 
 
 @pytest.mark.parametrize("kind", sorted(DROPPED, key=str))
