@@ -33,21 +33,29 @@ pub enum Event {
 }
 
 impl Event {
-    /// What it counts for: one, and one more for each 1,024 bytes of payload, so that the limit bounds the memory too.
+    /// What it counts for: one, and one more for each 1,024 bytes that it holds, so that the limit bounds the memory too.
     fn weight(&self) -> u64 {
         const WEIGHT_BYTES: usize = 1024;
-        match self {
-            Self::Frame {
-                frame: ClientFrame::Send(send),
-                ..
-            } => 1 + (send.payload.len() / WEIGHT_BYTES) as u64,
-            Self::Hello { hello, .. } => 1 + (hello.token.len() / WEIGHT_BYTES) as u64,
-            Self::Frame {
-                frame: ClientFrame::Watch(watch),
-                ..
-            } => 1 + (watch.users.len() * 40 / WEIGHT_BYTES) as u64,
-            _ => 1,
-        }
+        const WATCHED_BYTES: usize = mem::size_of::<Vec<u8>>() + 32; // and what the allocator gives for a user's id
+        let bytes = match self {
+            Self::Hello { hello, .. } => {
+                // An empty feature takes two bytes on the wire.
+                let features = hello.features.iter();
+                hello.token.len()
+                    + hello.client.len()
+                    + features
+                        .map(|feature| mem::size_of::<String>() + feature.len())
+                        .sum::<usize>()
+            }
+            Self::Frame { frame, .. } => match frame {
+                ClientFrame::Send(send) => send.payload.len(),
+                ClientFrame::Watch(watch) => watch.users.len() * WATCHED_BYTES,
+                ClientFrame::Refresh(refresh) => refresh.token.len(),
+                _ => 0,
+            },
+            Self::Closed { .. } => 0,
+        };
+        1 + (bytes / WEIGHT_BYTES) as u64
     }
 }
 
@@ -364,6 +372,40 @@ mod tests {
         assert!(inbox.is_full());
         assert!(inbox.drain(0).1);
         assert!(!inbox.is_full());
+    }
+
+    #[test]
+    fn everything_that_takes_memory_counts_towards_the_limit() {
+        let frame = |frame| Event::Frame { conn: 1, frame };
+        let weight_of = |hello| {
+            Event::Hello {
+                conn: 1,
+                hello,
+                address: String::new(),
+            }
+            .weight()
+        };
+        let long = || "x".repeat(4096);
+        assert!(
+            weight_of(pb::Hello {
+                token: long(),
+                client: long(),
+                ..Default::default()
+            }) >= 9
+        );
+        assert!(
+            weight_of(pb::Hello {
+                features: vec![String::new(); 4000],
+                ..Default::default()
+            }) >= 90,
+            "each takes two bytes on the wire, and 24 here"
+        );
+        let watch = pb::Watch {
+            users: vec![vec![0; 16]; 4096],
+        };
+        assert!(frame(ClientFrame::Watch(watch)).weight() >= 160);
+        let refresh = pb::Refresh { token: long() };
+        assert_eq!(frame(ClientFrame::Refresh(refresh)).weight(), 5);
     }
 
     #[test]
