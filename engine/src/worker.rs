@@ -342,6 +342,20 @@ impl Worker {
     }
 }
 
+/// A connection hears nothing before its Welcome: what comes earlier is for an attempt to attach that is over.
+fn since_welcome<'o>(phase: Phase, orders: &'o [(u64, Order)], turn: &Turn) -> &'o [(u64, Order)] {
+    if phase != Phase::Attaching {
+        return orders;
+    }
+    let is_early = |order: &Order| matches!(order, Order::Send { welcome: false, .. });
+    let early = orders
+        .iter()
+        .take_while(|(_, order)| is_early(order))
+        .count();
+    turn.counters().gone_connections.add(early as u64);
+    &orders[early..]
+}
+
 fn send_orders(
     conn: &mut Conn,
     turn: &mut Turn,
@@ -349,6 +363,7 @@ fn send_orders(
     bytes: &[u8],
     gather: &mut Vec<u8>,
 ) -> Step {
+    let orders = since_welcome(conn.phase, orders, turn);
     if let [(
         _,
         Order::Send {

@@ -11,7 +11,7 @@ from iris.core import frames as f
 from iris.core.catalogue import CloseCode, ErrorCode
 from iris_sdk._pb import frames_pb2 as pb
 from tests.support.certificate import certificate
-from tests.support.engine import BINARY, HELLO, USER, Rig, client_frame, running, welcome, ws_frame
+from tests.support.engine import BINARY, CLOSE, HELLO, USER, Rig, client_frame, running, welcome, ws_frame
 
 CONVERSATION, MESSAGE_ID = b"a" * 16 + b"b" * 16, b"m" * 16
 BIG = (1 << 64) - 1
@@ -283,9 +283,31 @@ def test_a_malformed_hello_is_a_bad_frame(rig: Rig) -> None:
 def test_python_closes_with_a_code_of_its_own(rig: Rig) -> None:
     for answer in (rig.logged_in, rig.ready):
         wire, conn = answer()
-        rig.engine.send([f.Refreshed(f.REFRESHED, conn, 1), f.Close(f.CLOSE, conn, CloseCode.REPLACED)])
-        assert wire.read_message().HasField("refreshed")
+        rig.engine.send([f.Close(f.CLOSE, conn, CloseCode.REPLACED)])
         assert wire.close_code() == CloseCode.REPLACED
         assert rig.next(f.CLOSED) == (f.CLOSED, conn, CloseCode.REPLACED)
         wire.sock.close()
     rig.until("connections", 0)
+
+
+def test_nothing_goes_out_before_welcome() -> None:
+    """A frame of an attempt to attach that is over, say: the client would not know what to make of it."""
+    with running() as rig:
+        wire, conn = rig.logged_in()
+        refreshed = f.Refreshed(f.REFRESHED, conn, 1)
+        rig.engine.send([refreshed])
+        rig.until("gone_connections_total", 1)
+        rig.engine.send([refreshed, refreshed, welcome(conn), f.Refreshed(f.REFRESHED, conn, 2)])
+        assert wire.read_message().HasField("welcome")
+        assert wire.read_message().refreshed.token_expires_at == 2
+        assert rig.stat("gone_connections_total") == 3
+
+
+def test_what_is_given_before_a_close_goes_out_before_it(rig: Rig) -> None:
+    wire, conn = rig.ready()
+    rig.engine.send([f.Refreshed(f.REFRESHED, conn, 1), f.Close(f.CLOSE, conn, CloseCode.REPLACED)])
+    assert wire.read_message().HasField("refreshed")
+    assert wire.close_code() == CloseCode.REPLACED
+    early, conn = rig.logged_in()
+    rig.engine.send([f.Refreshed(f.REFRESHED, conn, 1), f.Close(f.CLOSE, conn, CloseCode.REPLACED)])
+    assert early.read_frame()[0] == CLOSE
