@@ -211,6 +211,7 @@ impl Conn {
             && !self.phase.is_opening()
         {
             turn.counters().flooding.up();
+            self.transport.put_back(partial); // where it stands in a record, it needs for writing too
             return self.violate(close::FLOODING, turn);
         }
         let received = &mut space[..kept + count];
@@ -328,7 +329,8 @@ impl Conn {
             Some(pipe) if self.phase == Phase::Piped && (is_orderly || !turn.shared.has_tls()) => {
                 self.peer_ended = true;
                 pipe.end_client();
-                self.write_api()
+                pipe.write();
+                Ok(())
             }
             _ => {
                 if is_orderly {
@@ -342,12 +344,12 @@ impl Conn {
 
     /// The API's socket is ready.
     pub fn on_api(&mut self, events: u32, turn: &mut Turn) -> Step {
-        if events & sys::OUT != 0 {
-            self.write_api()?;
-        }
         let Some(pipe) = &mut self.pipe else {
             return Ok(());
         };
+        if events & sys::OUT != 0 {
+            pipe.write();
+        }
         if events & (sys::IN | sys::BROKEN) == 0 || self.unsent.len() >= PIPE_BYTES {
             return Ok(());
         }
@@ -365,13 +367,6 @@ impl Conn {
         };
         turn.input = space;
         step
-    }
-
-    /// Writes to the API; when it has gone, so has the connection.
-    pub(crate) fn write_api(&mut self) -> Step {
-        self.pipe
-            .as_mut()
-            .map_or(Ok(()), |pipe| pipe.write().map_err(|_| Gone(NO_CLOSE)))
     }
 
     /// Sends bytes that are ready for the transport.

@@ -55,8 +55,8 @@ impl Conn {
                 Phase::Piped => {
                     if let Some(pipe) = &mut self.pipe {
                         pipe.push(rest);
+                        pipe.write();
                     }
-                    self.write_api()?;
                     return Ok(plain.len());
                 }
                 Phase::Draining => return Ok(plain.len()),
@@ -109,10 +109,11 @@ impl Conn {
         };
         turn.counters().pipes.up();
         pipe.push(received);
+        pipe.write();
         self.pipe = Some(Box::new(pipe));
         self.phase = Phase::Piped;
         self.mark_heard(turn.now);
-        self.write_api()
+        Ok(())
     }
 
     fn take(&mut self, item: Item<'_>, turn: &mut Turn) -> Step {

@@ -33,6 +33,12 @@ impl Unsent {
     }
 
     pub fn push(&mut self, bytes: &[u8]) {
+        // Else a queue that never gets empty would keep all that ever went through it. To move what is left costs less than
+        // it cost to write what went.
+        if self.start > self.len() {
+            self.bytes.drain(..self.start);
+            self.start = 0;
+        }
         if !bytes.is_empty() {
             self.bytes.extend_from_slice(bytes);
         }
@@ -83,6 +89,7 @@ impl Drop for Place {
 pub struct Pipe {
     api: UnixStream,
     to_api: Unsent,
+    api_is_deaf: bool, // it takes no more; what it has said may still be on its way
     client_ended: bool,
     /// What epoll watches the API's socket for; `None` when it is not registered.
     pub armed: Option<u32>,
@@ -106,6 +113,7 @@ impl Pipe {
         Ok(Self {
             api,
             to_api,
+            api_is_deaf: false,
             client_ended: false,
             armed: None,
             _place: place,
@@ -118,7 +126,9 @@ impl Pipe {
 
     /// Queues bytes from the client.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.to_api.push(bytes);
+        if !self.api_is_deaf {
+            self.to_api.push(bytes);
+        }
     }
 
     /// The client will send no more; the API hears of it after the last byte.
@@ -131,14 +141,17 @@ impl Pipe {
         !self.client_ended && self.to_api.len() < PIPE_BYTES
     }
 
-    /// Writes to the API what it takes now.
-    pub fn write(&mut self) -> io::Result<()> {
-        self.to_api.write_to(&mut self.api)?;
+    /// Writes to the API what it takes now. An API that has closed may have answered first: it is read to its end, and what
+    /// the client still sends is thrown away.
+    pub fn write(&mut self) {
+        if self.to_api.write_to(&mut self.api).is_err() {
+            self.api_is_deaf = true;
+            self.to_api = Unsent::default();
+        }
         if self.client_ended && self.to_api.is_empty() {
             // Not connected any more: then reading says so.
             let _ = self.api.shutdown(Shutdown::Write);
         }
-        Ok(())
     }
 
     /// Reads from the API: how many bytes, 0 at its end, `None` when there are none now.
@@ -197,5 +210,26 @@ mod tests {
         assert_eq!(unsent.write_to(&mut socket).unwrap(), 3);
         assert!(unsent.is_empty());
         assert_eq!(socket.0, b"abcdef");
+    }
+
+    #[test]
+    fn a_queue_that_is_never_empty_takes_no_more_memory_than_it_holds() {
+        struct Half;
+        impl Write for Half {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                Ok(bytes.len().div_ceil(2))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut unsent = Unsent::default();
+        for _ in 0..1000 {
+            unsent.push(&[0; 1000]);
+            unsent.write_to(&mut Half).unwrap();
+            unsent.push(&[0; 10]);
+        }
+        assert!(unsent.len() < 3000);
+        assert!(unsent.bytes.capacity() < 10_000);
     }
 }

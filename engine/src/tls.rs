@@ -90,6 +90,9 @@ pub trait Transport: Send {
     /// Received bytes that were not a whole record; the caller puts them in front of the next ones.
     fn take_partial(&mut self) -> Vec<u8>;
 
+    /// Takes them back, when nothing new is to be received.
+    fn put_back(&mut self, partial: Vec<u8>);
+
     /// Takes received bytes, appends what they said to `plain` and what must be answered to `out`.
     ///
     /// True when the peer ended its direction in good order; nothing more will come.
@@ -120,6 +123,8 @@ impl Transport for Plain {
     fn take_partial(&mut self) -> Vec<u8> {
         Vec::new()
     }
+
+    fn put_back(&mut self, _partial: Vec<u8>) {}
 
     fn receive(
         &mut self,
@@ -223,6 +228,10 @@ type Writer<'a> = rustls::unbuffered::WriteTraffic<'a, rustls::server::ServerCon
 impl Transport for Tls {
     fn take_partial(&mut self) -> Vec<u8> {
         mem::take(&mut self.partial)
+    }
+
+    fn put_back(&mut self, partial: Vec<u8>) {
+        self.partial = partial;
     }
 
     fn receive(
@@ -340,4 +349,92 @@ pub fn server_config(
     config.send_tls13_tickets = 1;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use ring::aead::{Aad, LessSafeKey, Nonce, UnboundKey, AES_128_GCM};
+    use rustls::{ClientConfig, ClientConnection, ConnectionTrafficSecrets, RootCertStore};
+
+    use super::*;
+    use crate::load;
+
+    /// Both ends of a connection after their handshake.
+    fn connected() -> (Tls, ClientConnection) {
+        let address: IpAddr = "127.0.0.1".parse().unwrap();
+        let (certificate, key) = load::self_signed(address).unwrap();
+        let mut crypto = provider::default_provider();
+        crypto.cipher_suites = vec![provider::cipher_suite::TLS13_AES_128_GCM_SHA256];
+        let (crypto, versions) = (Arc::new(crypto), [&rustls::version::TLS13]);
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone().into()).unwrap();
+        let mut config = ClientConfig::builder_with_provider(crypto.clone())
+            .with_protocol_versions(&versions)
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.enable_secret_extraction = true;
+        let mut client = ClientConnection::new(Arc::new(config), address.into()).unwrap();
+        let config = ServerConfig::builder_with_provider(crypto)
+            .with_protocol_versions(&versions)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.into()], PrivateKeyDer::Pkcs8(key.into()))
+            .unwrap();
+        let mut server = Tls::new(Arc::new(config)).unwrap();
+        let mut out = Outgoing::default();
+        while client.wants_write() || !server.is_open() {
+            let mut input = server.take_partial();
+            client.write_tls(&mut input).unwrap();
+            server
+                .receive(&mut input, &mut Vec::new(), &mut out)
+                .unwrap();
+            let mut answer = out.as_slice();
+            while !answer.is_empty() {
+                client.read_tls(&mut answer).unwrap();
+                client.process_new_packets().unwrap();
+            }
+            out.clear();
+        }
+        (server, client)
+    }
+
+    /// A record with a part of a handshake message, which no well-behaved client sends after the handshake.
+    fn part_of_a_key_update(client: ClientConnection) -> Vec<u8> {
+        let (number, secrets) = client.dangerous_extract_secrets().unwrap().tx;
+        let ConnectionTrafficSecrets::Aes128Gcm { key, iv } = secrets else {
+            panic!("another suite")
+        };
+        let mut nonce = [0; 12];
+        nonce.copy_from_slice(iv.as_ref());
+        for (byte, part) in nonce[4..].iter_mut().zip(number.to_be_bytes()) {
+            *byte ^= part;
+        }
+        let mut body = vec![24, 0, 0, 22]; // KeyUpdate, two of three bytes of its length; the record's true type
+        let head = [23, 3, 3, 0, body.len() as u8 + 16];
+        LessSafeKey::new(UnboundKey::new(&AES_128_GCM, key.as_ref()).unwrap())
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(head),
+                &mut body,
+            )
+            .unwrap();
+        [&head[..], &body].concat()
+    }
+
+    #[test]
+    fn a_partial_message_that_was_taken_and_put_back_does_not_hinder_writing() {
+        let (mut server, client) = connected();
+        let mut record = part_of_a_key_update(client);
+        let (mut plain, mut out) = (Vec::new(), Outgoing::default());
+        assert!(!server.receive(&mut record, &mut plain, &mut out).unwrap());
+        let partial = server.take_partial();
+        assert!(plain.is_empty() && !partial.is_empty());
+        server.put_back(partial);
+        server.send(b"bye", &mut out).unwrap();
+        server.finish(&mut out);
+        assert!(!out.as_slice().is_empty());
+    }
 }

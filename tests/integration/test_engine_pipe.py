@@ -231,3 +231,22 @@ def test_a_pipe_on_which_nothing_moves_is_closed(tmp_path: Path, secure: bool) -
         assert server.read_to_end() == REQUEST
         assert client.read_to_end() == b""
         rig.until("pipes_open", 0)
+
+
+def test_an_answer_that_comes_before_the_end_of_the_request_is_delivered(tmp_path: Path, secure: bool) -> None:
+    """A body that is too large, say: the API answers and closes while it is still being sent."""
+    answer = b"HTTP/1.1 413 Content Too Large\r\n\r\n" + b"y" * 10_000
+    with piped(tmp_path, secure) as (rig, api):
+        for _ in range(10):
+            client = rig.connect()
+            client.send(REQUEST)
+            server, _ = api.accept()
+            assert server.read(len(REQUEST)) == REQUEST
+            send_all_it_takes(client.sock, 200_000_000)
+            client.sock.settimeout(DEADLINE_S)
+            server.send(answer)
+            server.sock.close()
+            assert client.read_to_end() == answer
+            client.sock.close()
+        rig.until("pipes_open", 0)
+        rig.until("connections", 0)
