@@ -26,6 +26,11 @@ class Timers:
         self._ties += 1
         heapq.heappush(self._heap, (when, self._ties, timeout))
 
+    @property
+    def timeouts(self) -> int:
+        """How many are pending."""
+        return len(self._heap)
+
     def next_timeout(self) -> int | None:
         """When the next timeout is due."""
         return self._heap[0][0] if self._heap else None

@@ -6,6 +6,8 @@ from enum import IntEnum
 
 from iris.core.requests import Auth
 
+NEVER = 1 << 62  # mono ms
+
 
 class State(IntEnum):
     """Where a session is. docs/states/session.md is drawn from edge/table.py."""
@@ -40,8 +42,8 @@ class Session:
     """A connection that has said Hello with a good token."""
 
     __slots__ = (
-        "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "features",
-        "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+        "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "expiry_due",
+        "features", "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(self, conn: int, auth: Auth, unit: bytes, seq: int, rev: int, features: tuple[str, ...]) -> None:
@@ -52,6 +54,7 @@ class Session:
         self.device = auth.device
         self.unit = unit
         self.expires_at = auth.expires_at
+        self.expiry_due = NEVER  # mono ms of the timeout that looks at it
         self.ack_seq = seq  # the cursor to attach with: Hello's, then the newest Ack
         self.ack_rev = rev
         self.features = features

@@ -28,9 +28,10 @@ from iris.core.requests import Auth
 from iris.core.timers import Timers
 from iris.core.tokens import validate
 from iris.core.turn import Now
-from iris.edge.session import Session, State
+from iris.edge.session import NEVER, Session, State
 
 ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
+EXPIRY_SLACK_MS = 1_000  # so much after its token a session may end: wall and mono clock drift apart
 
 
 class EdgeSettings(NamedTuple):
@@ -92,9 +93,12 @@ class Sessions(Timers):
     def expire_at(self, session: Session, expires_at: int) -> None:
         """Close the session when its token runs out (plus leeway), unless it was refreshed."""
         session.expires_at = expires_at
-        wait = max(0, expires_at + self.settings.leeway_ms - self.now.wall)
+        due = self.now.mono + max(0, expires_at + self.settings.leeway_ms - self.now.wall)
+        if session.expiry_due <= due + EXPIRY_SLACK_MS:
+            return  # a timeout looks before that, and arms the next: else every Refresh would leave one until its end
+        session.expiry_due = due
         conn = session.conn
-        self.call_at(self.now.mono + wait, lambda: self._expired(conn, expires_at))
+        self.call_at(due, lambda: self._expired(conn, due))
 
     def detach_later(self, user: bytes, conn: int, number: int, device: int) -> None:
         """Detach until the shard has confirmed it."""
@@ -108,14 +112,15 @@ class Sessions(Timers):
             self.to_units.append(waiting)
             self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._detach(conn))
 
-    def _expired(self, conn: int, expires_at: int) -> None:
+    def _expired(self, conn: int, due: int) -> None:
         session = self.sessions.get(conn)
-        if session is None or session.expires_at != expires_at:
-            return  # refreshed: another timeout looks after it
-        if expires_at + self.settings.leeway_ms <= self.now.wall:
+        if session is None or session.expiry_due != due:
+            return  # an earlier timeout looks after it
+        session.expiry_due = NEVER
+        if session.expires_at + self.settings.leeway_ms <= self.now.wall:
             self.close(session, CloseCode.TOKEN_EXPIRED)
-        else:  # the wall clock was set back
-            self.expire_at(session, expires_at)
+        else:  # refreshed, or the wall clock was set back
+            self.expire_at(session, session.expires_at)
 
     def close_connection(self, conn: int, code: int) -> None:
         """Send a close frame to a connection."""

@@ -255,6 +255,23 @@ def test_a_clock_that_was_set_back_delays_the_end_but_does_not_forget_it(world: 
     assert ada.closed == CloseCode.TOKEN_EXPIRED
 
 
+def test_refreshing_again_and_again_leaves_one_timeout(world: World) -> None:
+    """Else each Refresh, 50 a second, would be remembered until its token ends."""
+    ada, _bob = pair(world)
+    ada.connect(token=world.token(ada, lifetime_ms=100_000))
+    world.settle()
+    before = world.edges[0].edge.timeouts
+    for lifetime in [3_600_000, 100_000] * 10:  # the same ones again and again will do
+        ada.post(f.Refresh(f.REFRESH, 0, world.token(ada, lifetime_ms=lifetime)))
+        world.wait(100)
+    assert len(ada.got(f.Refreshed)) == 20
+    assert world.edges[0].edge.timeouts <= before + 1
+    world.wait(100_000 + LEEWAY_MS - 4_000)
+    assert ada.connected()
+    world.wait(4_000)
+    assert ada.closed == CloseCode.TOKEN_EXPIRED
+
+
 def test_a_refresh_that_does_not_stand_is_a_problem(world: World) -> None:
     ada, bob = pair(world)
     old = world.token(ada, lifetime_ms=1_000)
