@@ -6,7 +6,9 @@ A mark must be durable with the row it speaks of, in one unit, before anyone hea
 
 A message that comes again under a new number keeps its place in the ring (`move`). If it took another one, a client
 that is cut off twice in the midst of sending its window again would push out the outcomes of the messages that it has
-not got to, and those would be stored a second time.
+not got to, and those would be stored a second time. For the same reason a new outcome takes the place of the one with
+the lowest stream and number, which after a move need not be the one stored first: a client sends what it has no answer
+for in its order, so what still counts was moved to this stream before a new message comes, less than a window lower.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ class Mark:
         self.refusals = 0  # stored refusals since refused_at (mono ms): refusals_per_minute_max
         self.refused_at = 0
         self._ring: list[Outcome | None] = [None] * window
-        self._by_id: dict[bytes, Outcome] = {}
+        self._by_id: dict[bytes, Outcome] = {}  # in the order of stream and number
 
     def judge(
         self, stream: int, client_seq: int, answered: int, message_id: bytes
@@ -82,8 +84,13 @@ class Mark:
         ring, by_id = self._ring, self._by_id
         slot = self.ordinal % len(ring)
         old = ring[slot]
-        if old is not None and by_id.get(old.message_id) is old:
-            del by_id[old.message_id]
+        if old is not None:
+            if old is not next(iter(by_id.values())):
+                slot = self._room()
+                self.ordinal += (slot - self.ordinal) % len(ring)
+                old = ring[slot]
+            if old is not None:
+                del by_id[old.message_id]
         ring[slot] = by_id[message_id] = outcome
         if at > self.last_at:
             self.last_at = at
@@ -98,22 +105,29 @@ class Mark:
         slot = next(slot for slot, outcome in enumerate(self._ring) if outcome is known)
         ordinal = self.ordinal - 1 - (self.ordinal - 1 - slot) % window
         moved = known._replace(stream=stream, client_seq=client_seq)
-        self._put(slot, moved)
+        self._ring[slot] = moved
+        del self._by_id[moved.message_id]
+        self._by_id[moved.message_id] = moved
         self.stream, self.high = stream, client_seq
         return MarkRow(user, sender, device, slot, ordinal, *moved)
 
     def load(self, rows: list[MarkRow]) -> None:
         """Take the stored outcomes. Their slots may be those of another `send_window`: the ordinal says the place."""
         for row in sorted(rows, key=lambda row: (row.ordinal, row.stream, row.client_seq)):
-            self._put(row.ordinal % len(self._ring), Outcome(*row[5:]))
+            self._ring[row.ordinal % len(self._ring)] = Outcome(*row[5:])
             self.ordinal = row.ordinal + 1
-            if (row.stream, row.client_seq) > (self.stream, self.high):
-                self.stream, self.high = row.stream, row.client_seq
+            self.last_at = max(self.last_at, row.at)
+        known = [outcome for outcome in self._ring if outcome is not None]
+        self._by_id = {outcome.message_id: outcome for outcome in sorted(known, key=lambda outcome: outcome[:2])}
+        for slot, outcome in enumerate(self._ring):
+            if outcome is not None and self._by_id[outcome.message_id] is not outcome:
+                self._ring[slot] = None  # left behind by a message that was moved under another send_window
+        for row in rows:
+            self.stream, self.high = max((self.stream, self.high), (row.stream, row.client_seq))
 
-    def _put(self, slot: int, outcome: Outcome) -> None:
-        old = self._ring[slot]
-        if old is not None and self._by_id.get(old.message_id) is old:
-            del self._by_id[old.message_id]
-        self._ring[slot] = outcome
-        self._by_id[outcome.message_id] = outcome
-        self.last_at = max(self.last_at, outcome.at)
+    def _room(self) -> int:
+        """A slot for a new outcome when that of the next ordinal still counts."""
+        if len(self._by_id) < len(self._ring):
+            return self._ring.index(None)
+        oldest = next(iter(self._by_id.values()))
+        return next(slot for slot, outcome in enumerate(self._ring) if outcome is oldest)

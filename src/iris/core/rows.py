@@ -47,7 +47,7 @@ class MarkRow(NamedTuple):
     sender: bytes
     device: int
     slot: int
-    ordinal: int  # outcomes of this mark so far; slot = ordinal % send_window
+    ordinal: int  # rises with every new outcome of this mark; slot = ordinal % send_window
     stream: int
     client_seq: int
     message_id: bytes

@@ -106,7 +106,30 @@ def test_a_window_sent_again_twice_half_way_loses_no_outcome() -> None:
             mark.move(USER, SENDER, DEVICE, known, stream, number)
     take(mark, 4, 5, 5)
     assert mark.judge(4, 2, 0, name(2))[0] is REPEAT
-    assert mark.judge(4, 1, 0, name(1))[0] is STALE, "the oldest message makes room, whatever its newest number"
+    assert mark.judge(4, 1, 0, name(1))[0] is STALE, "the lowest number makes room"
+
+
+def test_new_messages_push_out_answered_outcomes_not_older_ones_that_were_moved() -> None:
+    """The answers to 1 and 2 are lost each time, those to later messages come: 1 and 2 must stay known."""
+    mark = Mark(WINDOW)
+    for number in range(1, 5):
+        take(mark, 1, number, number)
+    rows = {}
+    for stream in (2, 3, 4):
+        for number in (1, 2):
+            verdict, known, _ = mark.judge(stream, number, 0, name(number))
+            assert verdict is MOVED, f"message {number} would be stored again"
+            assert known is not None
+            row = mark.move(USER, SENDER, DEVICE, known, stream, number)
+            rows[row.slot] = row
+        for number in (3, 4):
+            row = take(mark, stream, number, 10 * stream + number)
+            rows[row.slot] = row
+            assert row.slot == row.ordinal % WINDOW
+    loaded = Mark(WINDOW)
+    loaded.load(list(rows.values()))
+    for number, message in ((1, 1), (2, 2), (3, 43), (4, 44)):
+        assert loaded.judge(4, number, 0, name(message))[0] is REPEAT
 
 
 def test_a_mark_is_loaded_as_it_was_stored() -> None:
@@ -144,7 +167,7 @@ def test_another_window_finds_the_newest_outcomes() -> None:
 
 
 class Plain:
-    """The rules as they are written, on a list of messages in the order in which they first came."""
+    """The rules as they are written, on a list of messages in the order of their numbers."""
 
     def __init__(self) -> None:
         self.stream = self.high = 0
@@ -164,7 +187,7 @@ class Plain:
         if found is not None:
             found[:2] = [stream, number]
             return MOVED, found[3]
-        self.known = [*self.known, [stream, number, message, 1_000 + message]][-WINDOW:]
+        self.known = sorted([*self.known, [stream, number, message, 1_000 + message]])[-WINDOW:]
         return NEW, 1_000 + message
 
 
