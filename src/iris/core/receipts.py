@@ -42,7 +42,9 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     session.moved_at = turn.now.mono
     advance(user, device, taken, turn)
     device.rev = max(device.rev, ack.rev)
-    turn.writes.append(device.cursor_row(user.id))
+    if taken:
+        turn.writes.append(device.cursor_row(user.id))
+    # A rev alone waits for the next cursor row, or the session's end: with an older one registers are only shown again.
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
         mailbox.trim(user, turn, turn.limits.trim_rows_min)
     if user.tail and len(user.sessions) == 1:

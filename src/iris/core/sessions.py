@@ -107,6 +107,12 @@ def seen(device: Device, turn: Turn) -> None:
     turn.write(device.row)
 
 
+def write_rev(user: User, device: Device, turn: Turn) -> None:
+    """Write the cursor if its rev waits for that."""
+    if device.rev > device.rev_written:
+        turn.write(device.cursor_row(user.id))
+
+
 def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
     """Rows that a device had acked without our knowing."""
     _, number, edge, conn = page.purpose
@@ -141,6 +147,7 @@ def end(user: User, device: int, turn: Turn) -> None:
     """Forget a session whose connection is gone or lost."""
     session = user.sessions.pop(device)
     seen(session.device, turn)
+    write_rev(user, session.device, turn)
     if not user.sessions:
         user.tail.clear()
         user.tail_from = user.head

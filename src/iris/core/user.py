@@ -32,14 +32,17 @@ BASE_DEVICE = 0  # the cursor of a user without devices; the next device starts 
 class Device:
     """A linked device and its durable cursor."""
 
-    __slots__ = ("acked", "lost", "number", "pos", "rev", "row", "seq", "size")
+    __slots__ = ("acked", "lost", "number", "pos", "rev", "rev_written", "row", "seq", "size")
 
     def __init__(self, row: DeviceRow, cursor: CursorRow) -> None:
         self.row = row
         self.number = row.device
         self.seq, self.rev, self.pos, self.size, self.acked, self.lost = cursor[2:]
+        self.rev_written = self.rev  # ... in the newest row; see receipts.on_ack
 
     def cursor_row(self, user: bytes) -> CursorRow:
+        """The cursor as it stands, to be written."""
+        self.rev_written = self.rev
         fields = (user, self.number, self.seq, self.rev, self.pos, self.size, self.acked, self.lost)
         return tuple.__new__(CursorRow, fields)  # past the record's own constructor, which takes twice as long
 
