@@ -33,6 +33,7 @@ from iris.shard.trace import Trace
 from iris.store.port import Store, StoreError
 
 ROUTES_MAX = 1_000_000  # units whose shard is remembered
+ANSWERS = {Loaded, NameLoaded, MarksLoaded, Paged}  # of the store; whole users and pages, which no trace may keep
 
 
 class ShardNode:
@@ -77,8 +78,9 @@ class ShardNode:
     # --- from the fabric ---
     def receive(self, batch: ToUnits) -> None:
         """Commands for units of this node; taken up in the next turn."""
-        self._inbox.append(batch)
-        self._schedule()
+        if batch:
+            self._inbox.append(batch)
+            self._schedule()
 
     def renew(self, edge: int, number: int) -> None:
         """An edge renews its lease; after a gap its old sessions go first."""
@@ -155,7 +157,8 @@ class ShardNode:
         inbox, self._inbox = self._inbox, []
         routes = self._routes
         for batch in inbox:
-            self.trace.note("received", now.wall, batch)
+            if type(batch[0][1]) not in ANSWERS:
+                self.trace.note("received", now.wall, batch)
             for unit, command in batch:
                 shard = routes.get(unit) or self._route(unit)
                 shard.handle(command)  # type: ignore[arg-type]

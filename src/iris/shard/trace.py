@@ -2,8 +2,8 @@
 
 received: its Send has reached the recipient's shard. pumped: a Deliver of it was made. committed: its row is
 durable. handed: that Deliver went to the fabric. delivered: to the engine. accepted: its Accepted, likewise. acked:
-a device has it. Limit: TRACE_ITEMS_MAX items over all batches; the oldest batches go. What a restart forgets, the
-store still says in part.
+a device has it. Limits: TRACE_ITEMS_MAX items over all batches, TRACE_BYTES_MAX bytes of payload that they keep in
+memory; the oldest batches go. What a restart forgets, the store still says in part.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from iris.core.commands import AckIn, SendIn
-from iris.core.frames import ACCEPTED, DELIVER
+from iris.core.frames import ACCEPTED, DELIVER, Deliver
 from iris.core.rows import MessageRow
 
 TRACE_ITEMS_MAX = 200_000
+TRACE_BYTES_MAX = 64 * 1024 * 1024
+_PAYLOAD = Deliver._fields.index("payload")
 
 Point = tuple[int, str, bytes | None, int | None, int | None]  # (wall ms, point, user, device, seq)
 
@@ -25,15 +27,20 @@ class Trace:
     """The newest batches, by the point they passed."""
 
     def __init__(self) -> None:
-        self._batches: deque[tuple[str, int, Sequence[object]]] = deque()
+        self._batches: deque[tuple[str, int, Sequence[object], int]] = deque()
         self._items = 0
+        self._bytes = 0
 
     def note(self, point: str, wall: int, batch: Sequence[object]) -> None:
         """A batch passes a point now."""
-        self._batches.append((point, wall, batch))
+        size = _payload_bytes(point, batch)
+        self._batches.append((point, wall, batch, size))
         self._items += len(batch)
-        while self._items > TRACE_ITEMS_MAX:
-            self._items -= len(self._batches.popleft()[2])
+        self._bytes += size
+        while self._items > TRACE_ITEMS_MAX or self._bytes > TRACE_BYTES_MAX:
+            _, _, gone, size = self._batches.popleft()
+            self._items -= len(gone)
+            self._bytes -= size
 
     def points(self, message_id: bytes) -> list[Point]:
         """Every point that a message has passed, in order of time."""
@@ -41,7 +48,7 @@ class Trace:
 
     def _find(self, message_id: bytes) -> Iterator[Point]:
         seq, user = 0, b""
-        for point, wall, batch in self._batches:
+        for point, wall, batch, _ in self._batches:
             for entry in batch:
                 item: Any = entry[1] if point in ("received", "pumped") else entry  # type: ignore[index]
                 if isinstance(item, SendIn):
@@ -59,3 +66,12 @@ class Trace:
                     yield wall, point, None, None, item[2]
                 elif item[0] == ACCEPTED and item[5] == message_id and point == "delivered":
                     yield wall, "accepted", None, None, item[6]
+
+
+def _payload_bytes(point: str, batch: Any) -> int:
+    """The payloads that come in with a batch, from a client or from the store. What later points hold is the same."""
+    if point == "received":
+        return sum([len(command.send.payload) for _, command in batch if type(command) is SendIn])
+    if point == "pumped":
+        return sum([len(item[_PAYLOAD]) for _, item in batch if item[0] == DELIVER])
+    return 0
