@@ -20,6 +20,7 @@ from iris.core.catalogue import LIMITS, CloseCode, ErrorCode
 from iris.store.port import StoreStats
 
 # The label's name of the metrics that have one; all others with a label use "kind".
+MADE_UP_CODES = 3000  # RFC 6455, 7.4.2: from here on a close code means what its user says
 LABELS = {"iris_refused_total": "code", "iris_closed_total": "code", "iris_conservation_rows": "state"}
 CONSERVATION = "iris_conservation_rows"  # due = acked + pending + expired + cut + unlinked + deleted
 CONSERVATION_ENDS = ("acked", "pending", "expired", "cut", "unlinked", "deleted")
@@ -144,7 +145,8 @@ def _label_text(name: str, label: str | int) -> str:
     try:
         return code(label).name
     except ValueError:
-        return str(int(label))
+        # Clients may make up any of 2,000 close codes, and each would be a series.
+        return str(int(label)) if label < MADE_UP_CODES else "other"
 
 
 def _store_values(stats: StoreStats) -> dict[str, float]:

@@ -58,6 +58,14 @@ def test_codes_are_shown_by_name_and_summed() -> None:
     assert got[("iris_connections", "")] == 7
 
 
+def test_close_codes_that_clients_make_up_are_one_series() -> None:
+    labelled = {("iris_closed_total", code): 1 for code in (1000, 1006, 3000, 3001, 4998)}
+    got = read(Metrics(node_stats=lambda: NodeStats({}, labelled)))
+    assert {name: got[metric, name] for metric, name in got if metric == "iris_closed_total" and got[metric, name]} == {
+        "NORMAL": 1, "1006": 1, "other": 3,
+    }  # fmt: skip
+
+
 def test_every_code_counts_from_zero() -> None:
     got = read(Metrics())
     assert {name for metric, name in got if metric == "iris_refused_total"} == {code.name for code in ErrorCode}
