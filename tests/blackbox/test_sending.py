@@ -108,7 +108,7 @@ def test_skipped_number_is_a_gap(online: Online, ada: Person, bob: Person, talk:
     talk.send(by)
     talk.accepted(by)
     late = message_id()
-    for number in (3, 4, 1000, 2**63):
+    for number in (3, 4, 1000, 2**53 - 1):
         talk.send(by, client_seq=number, message_id=late, again=50)
         answer = rejected(by, late)
         assert (answer.code, answer.retry, answer.expected) == (SEQUENCE_GAP, RETRY_GAP, 2)
