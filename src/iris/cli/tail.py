@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iris.cli.errors import CliError, run_async
+from iris.cli.output import put
 
 if TYPE_CHECKING:
     from iris_sdk import Client, Event
@@ -80,14 +80,17 @@ class _Tailing:
         try:
             async for event in self._me.events(after=self._after):
                 await events.put(event)
-        finally:
+        except Exception:
             await events.put(None)
+            raise
+        await events.put(None)  # not when cancelled: then nobody takes from a queue that may be full
 
     async def _print(self, batch: list[Event]) -> bool:
         """Print, flush, and only then move the printed position; False when `count` is reached."""
         import iris_sdk as sdk
 
         printed = 0
+        out: list[str] = []
         closed: sdk.ConnectionChange | None = None
         newest: sdk.Message | None = None
         for event in batch:
@@ -96,7 +99,7 @@ class _Tailing:
                 continue
             line = await self._lines.of(event)
             if line is not None:
-                print(json.dumps(line, ensure_ascii=False) if self._as_json else human(line))
+                out.append((json.dumps(line, ensure_ascii=False) if self._as_json else human(line)) + "\n")
             printed = getattr(event, "n", 0) or printed
             if isinstance(event, sdk.Message):
                 newest = event
@@ -104,7 +107,8 @@ class _Tailing:
                 await self._watch(event.sender)
                 if self.messages == self._count:
                     break
-        sys.stdout.flush()
+        if out:
+            await put("".join(out))
         if printed > self._me.printed:
             await self._me.set_printed(printed)
         if self._read and newest is not None:

@@ -121,15 +121,18 @@ def test_after_rereads_without_moving_the_position_back(capsys: pytest.CaptureFi
 def test_the_position_follows_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     order: list[str] = []
     client = FakeClient(message(1))
-    monkeypatch.setattr("builtins.print", lambda text: order.append("printed"))
-    monkeypatch.setattr("sys.stdout.flush", lambda: order.append("flushed"))
+
+    async def put(text: str) -> None:
+        order.append("printed")
+
+    monkeypatch.setattr("iris.cli.tail.put", put)
 
     async def remember(n: int) -> None:
         order.append(f"kept {n}")
 
     monkeypatch.setattr(client, "set_printed", remember)
     tail(client, 1)
-    assert order == ["printed", "flushed", "kept 1"]
+    assert order == ["printed", "kept 1"]
 
 
 def test_people_who_write_are_watched_and_names_asked_once() -> None:
