@@ -13,13 +13,14 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from iris.cli.errors import QUEUED, run_async
+from iris.cli.errors import QUEUED, CliError, run_async, show
 
 if TYPE_CHECKING:
     from iris_sdk import Client, Status
 
 LINES_MAX = 1000  # read from standard input ahead of the outbox, and put into it in one transaction
 UNPRINTED_MAX = 20_000  # messages in the outbox whose line is not printed yet; above it reading waits
+LOG_IN = "log in again with `iris login`; what is queued goes out then"
 REACHED = {"accepted": ("accepted", "delivered", "read"), "delivered": ("delivered", "read"), "read": ("read",)}
 
 
@@ -65,6 +66,8 @@ class _Sending:
             await printing
         finally:
             printing.cancel()
+        if self._worst == QUEUED and self._me.closed_reason:
+            show(CliError(f"the server closed this device's connection: {self._me.closed_reason}", LOG_IN))
         return self._worst
 
     async def _put(self, texts: Sequence[str]) -> list[Pending]:

@@ -75,6 +75,8 @@ def test_a_line_goes_on_before_the_next_is_written() -> None:
 class FakeClient:
     """Answers by text: what it says becomes of a message, and what send_many refuses."""
 
+    closed_reason = ""
+
     def __init__(self) -> None:
         self.texts: list[str] = []
 
@@ -125,6 +127,18 @@ def test_a_line_for_each_message_in_order(capsys: pytest.CaptureFixture[str]) ->
         [("queued", ""), ("rejected", "NOT_ALLOWED"), ("accepted", "3")],
         75,
     )
+
+
+def test_a_device_that_was_logged_out_is_told_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeClient, "closed_reason", "TOKEN_REVOKED")
+    client = FakeClient()
+    code = asyncio.run(_Sending(client, "bob", "accepted", 5).run(lines(io.BytesIO(b"stuck"))))  # type: ignore[arg-type]
+    told = capsys.readouterr()
+    assert (json.loads(told.out), code) == ({"state": "queued"}, 75)
+    assert "TOKEN_REVOKED" in told.err
+    assert "iris login" in told.err
 
 
 def test_one_bad_line_does_not_take_the_others_along(capsys: pytest.CaptureFixture[str]) -> None:
