@@ -78,6 +78,8 @@ pub mod close {
     pub const INVALID_UTF8: u16 = 1007;
     /// A WebSocket frame or message was larger than message_bytes_max.
     pub const TOO_BIG: u16 = 1009;
+    /// The server made a mistake with a frame of this connection. It is in its log.
+    pub const SERVER_ERROR: u16 = 1011;
     /// No Hello within hello_timeout_ms.
     pub const HELLO_TIMEOUT: u16 = 4001;
     /// Nothing was heard, not even a pong, for idle_timeout_ms.

@@ -52,6 +52,7 @@ class CloseCode(IntEnum):
     TEXT_FRAME = 1003
     INVALID_UTF8 = 1007
     TOO_BIG = 1009
+    SERVER_ERROR = 1011
     HELLO_TIMEOUT = 4001
     IDLE_TIMEOUT = 4002
     SLOW_CONSUMER = 4003
@@ -144,6 +145,7 @@ CLOSES: dict[CloseCode, CloseInfo] = {
     CloseCode.TEXT_FRAME: CloseInfo("TEXT_FRAME", 1003, "backoff", "Only binary messages are understood."),
     CloseCode.INVALID_UTF8: CloseInfo("INVALID_UTF8", 1007, "backoff", "A close reason was not UTF-8."),
     CloseCode.TOO_BIG: CloseInfo("TOO_BIG", 1009, "backoff", "A WebSocket frame or message was larger than message_bytes_max."),
+    CloseCode.SERVER_ERROR: CloseInfo("SERVER_ERROR", 1011, "backoff", "The server made a mistake with a frame of this connection. It is in its log."),
     CloseCode.HELLO_TIMEOUT: CloseInfo("HELLO_TIMEOUT", 4001, "backoff", "No Hello within hello_timeout_ms."),
     CloseCode.IDLE_TIMEOUT: CloseInfo("IDLE_TIMEOUT", 4002, "yes", "Nothing was heard, not even a pong, for idle_timeout_ms."),
     CloseCode.SLOW_CONSUMER: CloseInfo("SLOW_CONSUMER", 4003, "backoff", "The client did not read: its send queue reached send_queue_bytes_max."),

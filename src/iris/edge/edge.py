@@ -9,6 +9,7 @@ is dropped silently.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
@@ -53,12 +54,13 @@ FRAME_KIND_MAX = 31  # kinds up to here go to the engine as they are
 class Edge(Sessions):
     """One edge: frames of clients in, items of shards in, time in."""
 
-    __slots__ = ("connections", "renewals")
+    __slots__ = ("connections", "mistakes", "renewals")
 
     def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
         super().__init__(settings, limits, keys)
         self.connections = 0  # the highest number given
         self.renewals: list[int] = []
+        self.mistakes: list[str] = []  # tracebacks, for the shell to log
         self.call_at(0, self._renew)
 
     def on_frames(self, frames: Sequence[tuple[object, ...]]) -> None:
@@ -66,12 +68,15 @@ class Edge(Sessions):
         sessions = self.sessions
         for frame in frames:
             kind = frame[0]
-            if kind == HELLO:
-                self._hello(Hello._make(frame))
-                continue
-            session = sessions.get(frame[1])  # type: ignore[call-overload]
-            if session is not None:
-                TABLE[session.state, kind](self, session, frame)  # type: ignore[index]
+            try:
+                if kind == HELLO:
+                    self._hello(Hello._make(frame))
+                    continue
+                session = sessions.get(frame[1])  # type: ignore[call-overload]
+                if session is not None:
+                    TABLE[session.state, kind](self, session, frame)  # type: ignore[index]
+            except Exception:  # a mistake of ours: it costs this connection, not the rest of the batch
+                self._mistaken(frame)
 
     def on_items(self, items: Sequence[tuple[object, ...]]) -> None:
         """Frames and session records from shards."""
@@ -106,6 +111,19 @@ class Edge(Sessions):
         """Close every connection: GOING_AWAY."""
         for session in self.sessions.values():
             self.close(session, CloseCode.GOING_AWAY)
+
+    def _mistaken(self, frame: tuple[object, ...]) -> None:
+        """The frame's action has raised: end its connection, keep what happened for the log."""
+        self.counters["iris_internal_errors_total"] += 1
+        self.mistakes.append(traceback.format_exc())
+        conn = frame[1]
+        assert isinstance(conn, int)
+        if frame[0] == CLOSED:
+            self.sessions.pop(conn, None)
+        elif (session := self.sessions.get(conn)) is not None:
+            self.close(session, CloseCode.SERVER_ERROR)
+        else:
+            self.close_connection(conn, CloseCode.SERVER_ERROR)
 
     def _hello(self, hello: Hello) -> None:
         auth = self.check(hello.token)

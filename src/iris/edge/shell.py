@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from iris.core.turn import Now
 from iris.edge.edge import Edge
 from iris.fabric.port import Fabric, Item
 from iris.wire.engine import EnginePort
+
+log = logging.getLogger("iris.edge")
 
 
 class EdgeShell:
@@ -90,6 +93,10 @@ class EdgeShell:
         if edge.to_units:
             units, edge.to_units = edge.to_units, []
             self._fabric.to_units(units)
+        if edge.mistakes:
+            for trace in edge.mistakes:
+                log.error("frame_failed: %s", trace)
+            edge.mistakes.clear()
         if edge.renewals:
             renewals, edge.renewals = edge.renewals, []
             for number in renewals:

@@ -12,6 +12,7 @@ from iris.core.commands import ATTACHED, Attach, Attached, Detach, Detached, Sen
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import LogoutAll
 from iris.edge.session import Bucket, State
+from iris.edge.table import TABLE
 from tests.support.world import KEY, KID, LEEWAY_MS, World
 from tests.support.world_client import Client
 
@@ -206,6 +207,25 @@ def test_numbers_that_cannot_be_are_a_bad_frame(world: World, stream: int, numbe
     ada.post(f.Send(f.SEND, 0, direct_conversation(ada.user, bob.user), stream, number, 0, b"m" * 16, 0, b"", 1, 0))
     world.settle()
     assert ada.closed == CloseCode.BAD_FRAME
+
+
+def test_a_mistake_of_ours_costs_one_connection_not_the_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ada, bob = pair(world)
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(TABLE, (State.READY, f.SET_TYPING), broken)
+    edge = world.edges[0].edge
+    ada.post(f.SetTyping(f.SET_TYPING, 0, direct_conversation(ada.user, bob.user), True))
+    bob.send(ada.user, "still here")
+    world.settle()
+    assert ada.closed == CloseCode.SERVER_ERROR
+    assert edge.counters["iris_internal_errors_total"] == 1
+    assert "ZeroDivisionError" in edge.mistakes[0]
+    ada.connect()
+    world.settle()
+    assert ada.texts(bob.user) == ["still here"]
 
 
 def test_typing_in_a_strange_conversation_is_a_problem(world: World) -> None:
