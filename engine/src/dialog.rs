@@ -211,6 +211,8 @@ impl Conn {
     pub fn on_stop(&mut self, turn: &mut Turn) -> Step {
         match self.phase {
             Phase::Hello | Phase::Attaching | Phase::Ready => self.close(close::GOING_AWAY, turn),
+            // All is said and sent; an idle keep-alive client would hold the stop up for nothing.
+            Phase::Draining if self.unsent.is_empty() => Err(Gone(NO_CLOSE)),
             Phase::Closing | Phase::Draining => Ok(()),
             Phase::Piped | Phase::Opening | Phase::Handshake | Phase::Head => Err(Gone(NO_CLOSE)),
         }

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from iris_sdk import Client
@@ -59,6 +60,16 @@ def test_term_ends_it_cleanly_while_clients_are_connected(tmp_path: Path) -> Non
 
         run(case())
         assert not [line for line in server.lines if "Traceback" in line]
+
+
+def test_term_does_not_wait_for_an_idle_http_client(server: Server) -> None:
+    """The close time-out is 60 s here: a server that waited for the client to go would run into the test's own."""
+    server.stop()
+    server.settings = {**QUICK, "limits.close_timeout_ms": 60_000}
+    server.start()
+    with httpx.Client() as browser:
+        assert browser.get(f"{server.url}/v1/info").status_code == 200
+        assert server.stop() == 0
 
 
 @pytest.mark.skipif(shutil.which("prlimit") is None, reason="prlimit is not installed")
