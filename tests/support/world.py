@@ -57,11 +57,14 @@ class EdgeEnd:
         return self.world.conns_made
 
     def cut(self, conn: int, *, late: bool) -> None:
-        """The client's end is gone. late: what it sent was on its way, and is read."""
+        """The client's end is gone. late: some of what it sent was on its way, and is read."""
         if self.conns.pop(conn, None) is None:
             return
         greeted = any(frame[0] == HELLO and frame[1] == conn for frame in self.up)
         if late:
+            mine = [frame for frame in self.up if frame[1] == conn]
+            lost = mine[self.world.chance.randint(1, max(1, len(mine))) :]
+            self.up = deque(frame for frame in self.up if frame not in lost)
             self.run()
         elif greeted:  # the edge never hears of it
             self.up = deque(frame for frame in self.up if frame[1] != conn)

@@ -60,9 +60,13 @@ def test_a_window_counts_bytes_too(new_world: Callable[..., World]) -> None:
     world = new_world(deliver_window_bytes=20)
     ada, bob = pair(world)
     bob.auto = False
-    many(ada, bob, 10)
+    words = many(ada, bob, 10)
     world.settle()
     assert len(bob.got(f.Deliver)) == 4, "the fourth one fills it"
+    bob.auto = True
+    bob.commit()
+    world.settle()
+    assert bob.texts(ada.user) == words, "an Ack gives them back"
 
 
 def test_catch_up_goes_by_pages_while_live_rows_arrive(new_world: Callable[..., World]) -> None:

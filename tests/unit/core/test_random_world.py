@@ -110,8 +110,9 @@ class Life:
         self.talk(client, peer, 6)
         for _ in range(4):
             client.connect()
-            for _ in range(self.chance.randint(4, 25)):
+            for _ in range(self.chance.randint(1, 25)):
                 self.world.step()
+            client.disconnect(late=True)
             client.kill()
 
     def nap(self) -> None:
