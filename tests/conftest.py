@@ -1,14 +1,20 @@
-"""What holds for every test: with CI set, a test may only be skipped for a reason that tests/skips.toml lists."""
+"""What holds for every test: with CI set, a test may only be skipped for a reason that tests/skips.toml lists, and
+Ctrl-C works in the processes that tests start (a shell's background jobs are born with SIGINT ignored, and pass it on).
+"""
 
 from __future__ import annotations
 
 import os
+import signal
 import tomllib
 from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @cache
