@@ -142,9 +142,13 @@ class ApiClient:
         body = _without_none(handle=handle.removeprefix("@"), password=password, name=name, invite=invite)
         return _account((await self._call("POST", "/v1/users", body, auth=False))[0])
 
-    async def login(self, handle: str, password: str, *, device_name: str) -> Session:
-        """Link a new device. Raises CREDENTIALS_WRONG, DEVICE_LIMIT, RATE_LIMITED."""
-        body = {"handle": handle.removeprefix("@"), "password": password, "device_name": device_name}
+    async def login(self, handle: str, password: str, *, device_name: str, nonce: str | None = None) -> Session:
+        """Link a new device. Raises CREDENTIALS_WRONG, DEVICE_LIMIT, RATE_LIMITED.
+
+        `nonce` is a random text of at least 16 characters: a repeat with the same one, after a lost answer, is
+        answered with the same device instead of linking another.
+        """
+        body = _without_none(handle=handle.removeprefix("@"), password=password, device_name=device_name, nonce=nonce)
         said, server_time = await self._call("POST", "/v1/sessions", body, auth=False)
         return Session(
             said["user_id"], said["handle"], said["device"], said["access_token"], said["expires_at"],

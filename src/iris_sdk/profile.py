@@ -14,13 +14,14 @@ from pathlib import Path
 from iris_sdk import schema
 from iris_sdk.address import Address, parse_server
 from iris_sdk.api import Account, ApiClient, Session
-from iris_sdk.errors import ApiError, IrisError, LoggedOut, ProfileError
+from iris_sdk.errors import ApiError, IrisError, LoggedOut, Offline, ProfileError
 from iris_sdk.ids import user_from_text, user_text
 from iris_sdk.store import Reader, Writer
 from iris_sdk.worker import FileLock, StoreWorker
 
 LOCK = "lock"  # held by the process that holds the profile's connection
 REFRESH_LOCK = "refresh.lock"  # held while a refresh token is being used
+LOGIN_TRIES = 2  # of a log-in whose answer was lost
 TOKEN_MARGIN_MS = 30_000  # a token that ends sooner is not used any more
 
 ProfilePath = str | os.PathLike[str]
@@ -78,7 +79,7 @@ async def login(
         raise ProfileError(f"the profile {folder} is in use by another process")
     try:
         async with ApiClient(address) as api:
-            said = await api.login(handle, password, device_name=device_name or socket.gethostname() or "python")
+            said = await _log_in(api, handle, password, device_name or socket.gethostname() or "python")
             try:
                 old_device = await _write(folder, address, said)
             except (ProfileError, OSError):
@@ -89,6 +90,15 @@ async def login(
     finally:
         lock.release()
     return Account(said.user, said.handle, "")
+
+
+async def _log_in(api: ApiClient, handle: str, password: str, device_name: str) -> Session:
+    """Log in; a lost answer is asked for again under the same nonce, so that it links one device and not two."""
+    nonce = secrets.token_urlsafe(18)
+    for _ in range(LOGIN_TRIES - 1):
+        with contextlib.suppress(Offline):
+            return await api.login(handle, password, device_name=device_name, nonce=nonce)
+    return await api.login(handle, password, device_name=device_name, nonce=nonce)
 
 
 async def _write(folder: Path, address: Address, said: Session) -> int | None:
