@@ -202,8 +202,8 @@ pub mod limit {
     pub const BLOCKS_MAX: u64 = 1000;
     /// items; user: connections that watch this user's presence
     pub const WATCHERS_MAX: u64 = 10_000;
-    /// items; user: rows on their way to other users
-    pub const OUTBOX_ROWS_MAX: u64 = 10_000;
+    /// items; user and target: items on their way
+    pub const OUTBOX_ROWS_MAX: u64 = 1000;
     /// items; user and target: outbox rows sent and not confirmed
     pub const OUTBOX_WINDOW: u64 = 64;
     /// ms; outbox row: sent and not confirmed; doubles up to 60 s

@@ -212,7 +212,7 @@ class Limits:
     contacts_max: int = 5000  # items; user
     blocks_max: int = 1000  # items; user
     watchers_max: int = 10000  # items; user: connections that watch this user's presence
-    outbox_rows_max: int = 10000  # items; user: rows on their way to other users
+    outbox_rows_max: int = 1000  # items; user and target: items on their way
     outbox_window: int = 64  # items; user and target: outbox rows sent and not confirmed
     outbox_repeat_ms: int = 2000  # ms; outbox row: sent and not confirmed; doubles up to 60 s
     outbox_refusals_max: int = 20  # items; outbox row: definite refusals before it becomes a dead letter
@@ -289,7 +289,7 @@ LIMITS: dict[str, LimitInfo] = {
     "contacts_max": LimitInfo("contacts_max", 5000, "items", "user", "shard", "refuse", "LIST_FULL", "iris_refused_total"),
     "blocks_max": LimitInfo("blocks_max", 1000, "items", "user", "shard", "refuse", "LIST_FULL", "iris_refused_total"),
     "watchers_max": LimitInfo("watchers_max", 10000, "items", "user: connections that watch this user's presence", "shard", "shed", "(presence is not shown)", "iris_watches_refused_total"),
-    "outbox_rows_max": LimitInfo("outbox_rows_max", 10000, "items", "user: rows on their way to other users", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
+    "outbox_rows_max": LimitInfo("outbox_rows_max", 1000, "items", "user and target: items on their way", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
     "outbox_window": LimitInfo("outbox_window", 64, "items", "user and target: outbox rows sent and not confirmed", "shard", "pause", "(waits)", "iris_outbox_rows"),
     "outbox_repeat_ms": LimitInfo("outbox_repeat_ms", 2000, "ms", "outbox row: sent and not confirmed; doubles up to 60 s", "shard", "end", "(sent again)", "iris_outbox_repeats_total"),
     "outbox_refusals_max": LimitInfo("outbox_refusals_max", 20, "items", "outbox row: definite refusals before it becomes a dead letter", "shard", "shed", "(dead letter and alert)", "iris_dead_letters_total"),

@@ -4,8 +4,8 @@ Two lanes per target. *Items* are a numbered stream: number = epoch << 32 | coun
 pending number before it, and taken in order. A number is never given twice: the last one is stored when the unit is
 put out of memory (`rest`), and a restart has a new epoch. *Registers* are max registers, one row per (kind, topic),
 coalesced. Silence is retried for ever with doubling pauses (outbox_repeat_ms up to a minute). Limits: outbox_rows_max
-rows per user (asked before a message is accepted), outbox_window items in flight per target. A target that is gone
-answers "done".
+items per target (asked before a message is accepted), outbox_window of them in flight. A target that is gone answers
+"done".
 """
 
 from __future__ import annotations
@@ -125,6 +125,11 @@ class Outbox:
         turn.writes.append(Gone(row))
         self._count(turn, -1)
         self._progress(turn, target, lane)
+
+    def waiting(self, target: bytes) -> int:
+        """Items on their way to one target. Counted apart, so that one that takes none fills nobody else's outbox."""
+        lane = self.lanes.get(target)
+        return 0 if lane is None else len(lane.items)
 
     def first(self, target: bytes) -> OutboxItemRow | None:
         """The item that the target has to take next."""

@@ -109,7 +109,7 @@ def _wait_for_marks(user: User, command: SendIn, turn: Turn) -> None:
 def _new(user: User, command: SendIn, mark: Mark, turn: Turn) -> None:
     """The next number and an unknown message: it gets its one outcome for ever, or a passing refusal."""
     send = command.send
-    if turn.full or (command.copies and user.outbox.rows >= turn.limits.outbox_rows_max):
+    if turn.full or (command.copies and user.outbox.waiting(user_unit(command.sender)) >= turn.limits.outbox_rows_max):
         reject(command, turn, ErrorCode.OVERLOADED, RETRY_AFTER, after_ms=RETRY_MS)
         return
     if not _may_write(user, command.sender):

@@ -136,6 +136,22 @@ def test_a_full_outbox_refuses_before_it_accepts(new_world: Callable[..., World]
     assert len(other.saved.shown) == 3
 
 
+def test_a_sender_whose_copies_wait_holds_up_no_other_sender(new_world: Callable[..., World]) -> None:
+    """outbox_rows_max is counted for each target."""
+    world = new_world(outbox_rows_max=2)
+    ada, _other, bob = trio(world)
+    cyn, cyns_other = world.join("cyn", devices=2)
+    world.settle()
+    world.fabric.lose(ItemIn)
+    for number in (1, 2):
+        assert isinstance(ada.say(bob.user, 1, number), f.Accepted)
+    assert isinstance(ada.say(bob.user, 1, 3), f.Rejected)
+    assert isinstance(cyn.say(bob.user, 1, 1), f.Accepted)
+    world.fabric.passes = None
+    world.wait(3_000)
+    assert len(cyns_other.saved.shown) == 1
+
+
 def test_a_target_that_is_gone_is_done(world: World) -> None:
     ada, _other, bob = trio(world)
     world.fabric.lose(ItemIn)
