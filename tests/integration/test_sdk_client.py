@@ -225,7 +225,8 @@ def test_presence_and_typing_are_told_and_watches_survive_a_reconnect(tmp_path: 
             seen = await first(events, lambda e: isinstance(e, Presence))  # on or off: both reconnect at the same time
             assert isinstance(seen, Presence)
             assert seen.user == bob.user
-            await bob.wait_state(ConnectionState.LIVE, timeout=DEADLINE_S)
+            for client in (ada, bob):  # typing is told to whoever is there; nobody keeps it for later
+                await client.wait_state(ConnectionState.LIVE, timeout=DEADLINE_S)
             await bob.set_typing("@ada")
             typing = await first(events, lambda e: isinstance(e, Typing))
             assert isinstance(typing, Typing)
