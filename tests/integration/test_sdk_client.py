@@ -217,11 +217,12 @@ def test_presence_and_typing_are_told_and_watches_survive_a_reconnect(tmp_path: 
             linked(server, tmp_path / "a", "ada") as ada,
             linked(server, tmp_path / "b", "bob") as bob,
         ):
-            events = ada.events()
+            events, of_bob = ada.events(), bob.events()
             await ada.watch(["@bob"])
             assert await first(events, lambda e: isinstance(e, Presence)) == Presence(bob.user, "online", 0)
             server.drop()
             await first(events, lambda e: e.kind == "connection")
+            await first(of_bob, lambda e: e.kind == "connection")
             seen = await first(events, lambda e: isinstance(e, Presence))  # on or off: both reconnect at the same time
             assert isinstance(seen, Presence)
             assert seen.user == bob.user
