@@ -11,7 +11,6 @@ import re
 
 USER_BYTES = 16
 CONVERSATION_BYTES = 2 * USER_BYTES
-MESSAGE_ID_BYTES = 16
 EPOCH_MAX = (1 << 21) - 1  # epoch << 32 | counter stays below 2**53: exact in JavaScript
 COUNTER_MAX = (1 << 32) - 1
 

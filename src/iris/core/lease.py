@@ -3,8 +3,7 @@ there.
 
 The edge counts it from before it sent a renewal, the node from when it received it, so the edge always stops first.
 When it lapses the edge pauses those sessions and the node forgets them; when it is renewed the edge attaches them
-anew. See docs/adr/0002-lease.md. Pure: times are mono ms of the one clock
-each side has.
+anew. See docs/adr/0002-lease.md. Pure: times are mono ms of the one clock each side has.
 """
 
 from __future__ import annotations
