@@ -59,13 +59,17 @@ impl Worker {
                 continue;
             };
             let mut conn = Box::new(Conn::new(id, socket, peer, &self.turn));
+            let is_admitted = conn.admit(&self.turn);
             conn.armed = conn.interest();
             let added = self.early.add(conn.fd(), conn.armed, id);
             self.opening += 1;
             self.counters().states[conn.phase.state()].up();
             self.set_timer(&mut conn);
             self.slab.insert(conn);
-            if added.is_err() {
+            if !is_admitted {
+                self.counters().connections_refused.up();
+            }
+            if added.is_err() || !is_admitted {
                 self.with(id, |_, _| Err(Gone(NO_CLOSE)));
             }
         }

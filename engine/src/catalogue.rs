@@ -146,11 +146,13 @@ pub mod limit {
     pub const BYTES_PER_SECOND_MAX: u64 = 8_388_608;
     /// items; engine thread: TLS handshakes and upgrades in flight
     pub const HANDSHAKES_MAX: u64 = 4096;
+    /// items; client address (an IPv6 network of 64 bits counts as one): connections from accept to their upgrade
+    pub const HANDSHAKES_PER_ADDRESS_MAX: u64 = 1024;
     /// us; engine thread and turn: time for handshakes while others wait
     pub const HANDSHAKE_TURN_US: u64 = 500;
     /// items; node
     pub const CONNECTIONS_MAX: u64 = 2_000_000;
-    /// items; client address
+    /// items; client address (an IPv6 network of 64 bits counts as one): sessions and pipes to the API
     pub const CONNECTIONS_PER_ADDRESS_MAX: u64 = 100_000;
     /// items; engine: decoded frames that Python has not taken
     pub const INBOX_EVENTS_MAX: u64 = 65_536;
@@ -158,6 +160,8 @@ pub mod limit {
     pub const LOGINS_PER_TURN_MAX: u64 = 16;
     /// items; node: connections piped to the API
     pub const PIPES_MAX: u64 = 4096;
+    /// items; client address (an IPv6 network of 64 bits counts as one): connections piped to the API
+    pub const PIPES_PER_ADDRESS_MAX: u64 = 1024;
     /// per_second; device, burst of two seconds
     pub const SENDS_PER_SECOND_MAX: u64 = 1000;
     /// per_second; device: Read, SetTyping, Watch and Refresh together, burst of two seconds

@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, RawFd};
 
 use crate::catalogue::close;
 use crate::http::Refusal;
-use crate::limits::{Bucket, Limits};
+use crate::limits::{Bucket, Limits, Stage};
 use crate::pipe::{write_some, Pipe, Unsent, PIPE_BYTES};
 use crate::proxy::{self, Front};
 use crate::sys;
@@ -28,9 +28,9 @@ pub struct Conn {
     pub(crate) peer: SocketAddr,
     pub(crate) reader: ws::Reader,
     pub(crate) bucket: Bucket,
-    pub(crate) has_entered: bool,   // counted in the table of addresses
-    pub(crate) has_logged_in: bool, // Hello handed over: Python must hear of the end
-    pub(crate) since: u64,          // begin of the phase
+    pub(crate) stage: Option<Stage>, // as what it is counted for its address
+    pub(crate) has_logged_in: bool,  // Hello handed over: Python must hear of the end
+    pub(crate) since: u64,           // begin of the phase
     pub(crate) plain: Vec<u8>, // received, but not yet a whole HTTP head or WebSocket frame (or PROXY header)
     pub(crate) socket: TcpStream,
     pub(crate) transport: Box<dyn Transport>,
@@ -56,7 +56,7 @@ impl Conn {
             peer: SocketAddr::new(address, peer.port()),
             reader: ws::Reader::default(),
             bucket: Bucket::full(&turn.shared.limits, turn.now),
-            has_entered: false,
+            stage: None,
             has_logged_in: false,
             since: turn.now,
             plain: Vec::new(),
@@ -73,6 +73,29 @@ impl Conn {
             owes_end: false,
             shut_later: false,
             peer_ended: false,
+        }
+    }
+
+    /// Counts the connection for its address, as one that is opening. A load balancer's waits until it has named the client.
+    pub fn admit(&mut self, turn: &Turn) -> bool {
+        self.needs_proxy || self.enter(Stage::Opening, turn)
+    }
+
+    /// Counts the connection for its address at another stage; false when there is no room, and then nothing changes.
+    pub(crate) fn enter(&mut self, stage: Stage, turn: &Turn) -> bool {
+        let (addresses, address) = (&turn.shared.addresses, self.peer.ip());
+        let admitted = addresses.enter(address, stage, &turn.shared.limits);
+        if admitted {
+            self.leave_stage(turn);
+            self.stage = Some(stage);
+        }
+        admitted
+    }
+
+    /// The address has one connection less.
+    pub fn leave_stage(&mut self, turn: &Turn) {
+        if let Some(stage) = self.stage.take() {
+            turn.shared.addresses.leave(self.peer.ip(), stage);
         }
     }
 
@@ -237,6 +260,10 @@ impl Conn {
                     self.needs_proxy = false;
                     if let Some(client) = client {
                         self.peer = SocketAddr::new(client.ip().to_canonical(), client.port());
+                    }
+                    if !self.admit(turn) {
+                        turn.counters().connections_refused.up();
+                        return Err(Gone(NO_CLOSE));
                     }
                     received = &mut received[length..];
                 }

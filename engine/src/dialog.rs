@@ -10,6 +10,7 @@ use crate::codec::{self, ClientFrame, Decoded};
 use crate::conn::Conn;
 use crate::handover::Event;
 use crate::http::{self, Head, Refusal};
+use crate::limits::Stage;
 use crate::pipe::{Pipe, Place};
 use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
 use crate::ws::{self, Item, Violation};
@@ -77,7 +78,7 @@ impl Conn {
     }
 
     fn upgrade(&mut self, accept: &str, turn: &mut Turn) -> Step {
-        if !self.enter(turn) {
+        if !self.enter(Stage::Session, turn) {
             return self.refuse(Refusal::TooManyConnections, turn);
         }
         self.transmit(http::switching(accept).as_bytes(), turn)?;
@@ -88,14 +89,8 @@ impl Conn {
         Ok(())
     }
 
-    fn enter(&mut self, turn: &Turn) -> bool {
-        let max = turn.shared.limits.connections_per_address_max;
-        self.has_entered = turn.shared.addresses.enter(self.peer.ip(), max);
-        self.has_entered
-    }
-
     fn pipe_to_api(&mut self, received: &[u8], turn: &mut Turn) -> Step {
-        if !self.enter(turn) {
+        if !self.enter(Stage::Pipe, turn) {
             return self.refuse(Refusal::TooManyConnections, turn);
         }
         let Some(place) = Place::take(&turn.shared.pipes, turn.shared.limits.pipes_max) else {

@@ -101,7 +101,7 @@ impl Refusal {
         let number = &status[..3];
         let body = format!("{{\"title\":\"{title}\",\"status\":{number}}}\n");
         format!(
-            "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n{more}Connection: close\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nX-Content-Type-Options: nosniff\r\n{more}Connection: close\r\n\r\n{body}",
             body.len()
         )
     }

@@ -3,7 +3,7 @@
 //! Names and defaults come from protocol/limits.toml (catalogue.rs).
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Mutex;
 
 use crate::catalogue::limit;
@@ -49,12 +49,14 @@ limits! {
     frames_per_second_max = FRAMES_PER_SECOND_MAX,
     bytes_per_second_max = BYTES_PER_SECOND_MAX,
     handshakes_max = HANDSHAKES_MAX,
+    handshakes_per_address_max = HANDSHAKES_PER_ADDRESS_MAX,
     handshake_turn_us = HANDSHAKE_TURN_US,
     connections_max = CONNECTIONS_MAX,
     connections_per_address_max = CONNECTIONS_PER_ADDRESS_MAX,
     inbox_events_max = INBOX_EVENTS_MAX,
     logins_per_turn_max = LOGINS_PER_TURN_MAX,
     pipes_max = PIPES_MAX,
+    pipes_per_address_max = PIPES_PER_ADDRESS_MAX,
 }
 
 impl Limits {
@@ -117,30 +119,76 @@ impl Bucket {
     }
 }
 
-/// How many connections each client address has, over all threads.
-#[derive(Default)]
-pub struct Addresses(Mutex<HashMap<IpAddr, u64>>);
+/// What a connection is counted as for its client address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    Opening, // from accept on, until it has become one of the others or is gone
+    Session,
+    Pipe,
+}
 
-impl Addresses {
-    /// Counts one more connection, unless the address has `max` already.
-    pub fn enter(&self, address: IpAddr, max: u64) -> bool {
-        let mut table = self.0.lock().expect("no code panics with the table locked");
-        let count = table.entry(address).or_insert(0);
-        if *count >= max {
-            return false;
+/// How many connections each client address has, over all threads. An IPv6 network of 64 bits is one address: a single
+/// customer has all of it.
+#[derive(Default)]
+pub struct Addresses(Mutex<HashMap<IpAddr, Counts>>);
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+struct Counts {
+    opening: u64,
+    sessions: u64,
+    pipes: u64,
+}
+
+impl Counts {
+    fn place(&mut self, stage: Stage) -> &mut u64 {
+        match stage {
+            Stage::Opening => &mut self.opening,
+            Stage::Session => &mut self.sessions,
+            Stage::Pipe => &mut self.pipes,
         }
-        *count += 1;
-        true
     }
 
-    pub fn leave(&self, address: IpAddr) {
+    /// Whether there is room for one more at this stage.
+    fn admits(&self, stage: Stage, limits: &Limits) -> bool {
+        let is_in = self.sessions + self.pipes < limits.connections_per_address_max;
+        match stage {
+            Stage::Opening => self.opening < limits.handshakes_per_address_max,
+            Stage::Session => is_in,
+            Stage::Pipe => is_in && self.pipes < limits.pipes_per_address_max,
+        }
+    }
+}
+
+impl Addresses {
+    /// Counts one more connection of the address at a stage, unless it has as many there as allowed.
+    pub fn enter(&self, address: IpAddr, stage: Stage, limits: &Limits) -> bool {
         let mut table = self.0.lock().expect("no code panics with the table locked");
-        if let Some(count) = table.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                table.remove(&address);
+        let counts = table.entry(network_of(address)).or_default();
+        let admitted = counts.admits(stage, limits);
+        if admitted {
+            *counts.place(stage) += 1;
+        }
+        admitted
+    }
+
+    /// Undoes one `enter`.
+    pub fn leave(&self, address: IpAddr, stage: Stage) {
+        let mut table = self.0.lock().expect("no code panics with the table locked");
+        let network = network_of(address);
+        if let Some(counts) = table.get_mut(&network) {
+            let place = counts.place(stage);
+            *place = place.saturating_sub(1);
+            if *counts == Counts::default() {
+                table.remove(&network);
             }
         }
+    }
+}
+
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 @ IpAddr::V4(_) => v4,
     }
 }
 
@@ -188,18 +236,56 @@ mod tests {
         assert!(limits.check().is_err());
     }
 
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
     #[test]
     fn addresses_are_counted_up_to_the_limit_and_forgotten() {
+        let mut limits = Limits::default();
+        limits.set("connections_per_address_max", 2).unwrap();
         let addresses = Addresses::default();
-        let one: IpAddr = "192.0.2.1".parse().unwrap();
-        assert!(addresses.enter(one, 2) && addresses.enter(one, 2));
-        assert!(!addresses.enter(one, 2));
-        assert!(addresses.enter("192.0.2.2".parse().unwrap(), 2));
-        addresses.leave(one);
-        assert!(addresses.enter(one, 2));
-        addresses.leave(one);
-        addresses.leave(one);
-        addresses.leave(one);
+        let enter = |text| addresses.enter(address(text), Stage::Session, &limits);
+        let one = "192.0.2.1";
+        assert!(enter(one) && enter(one));
+        assert!(!enter(one));
+        assert!(enter("192.0.2.2"));
+        addresses.leave(address(one), Stage::Session);
+        assert!(enter(one));
+        for _ in 0..3 {
+            addresses.leave(address(one), Stage::Session);
+        }
         assert_eq!(addresses.0.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn each_stage_has_its_own_limit_and_all_that_is_in_counts_together() {
+        let mut limits = Limits::default();
+        limits.set("connections_per_address_max", 3).unwrap();
+        limits.set("handshakes_per_address_max", 2).unwrap();
+        limits.set("pipes_per_address_max", 2).unwrap();
+        let addresses = Addresses::default();
+        let enter = |stage| addresses.enter(address("192.0.2.1"), stage, &limits);
+        assert!(enter(Stage::Opening) && enter(Stage::Opening) && !enter(Stage::Opening));
+        assert!(enter(Stage::Pipe) && enter(Stage::Pipe) && !enter(Stage::Pipe));
+        assert!(enter(Stage::Session) && !enter(Stage::Session));
+        addresses.leave(address("192.0.2.1"), Stage::Opening);
+        assert!(enter(Stage::Opening) && !enter(Stage::Opening));
+        addresses.leave(address("192.0.2.1"), Stage::Pipe);
+        assert!(enter(Stage::Session) && !enter(Stage::Pipe));
+    }
+
+    #[test]
+    fn a_network_of_64_bits_is_one_address() {
+        let mut limits = Limits::default();
+        limits.set("connections_per_address_max", 1).unwrap();
+        let addresses = Addresses::default();
+        let enter = |text| addresses.enter(address(text), Stage::Session, &limits);
+        assert!(enter("2001:db8:0:1::1") && !enter("2001:db8:0:1:ffff::2"));
+        assert!(enter("2001:db8:0:2::1"));
+        assert!(enter("192.0.2.1") && enter("192.0.2.2"));
+        assert!(!enter("::ffff:192.0.2.1"));
+        addresses.leave(address("2001:db8:0:1:2::3"), Stage::Session);
+        assert!(enter("2001:db8:0:1::1"));
     }
 }

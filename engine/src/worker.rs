@@ -221,16 +221,14 @@ impl Worker {
                 self.turn.out.clear(); // what could not be written is for nobody else
                 conn.tell(code, &mut self.turn);
                 self.move_state(before, None);
-                self.forget(&conn);
+                self.forget(&mut conn);
             }
         }
         true
     }
 
-    fn forget(&mut self, conn: &Conn) {
-        if conn.has_entered {
-            self.shared.addresses.leave(conn.peer.ip());
-        }
+    fn forget(&mut self, conn: &mut Conn) {
+        conn.leave_stage(&self.turn);
         self.shared.connections.fetch_sub(1, Relaxed);
         self.slab.remove(conn.id);
     }

@@ -184,12 +184,14 @@ class Limits:
     frames_per_second_max: int = 2000  # per_second; connection, burst of two seconds
     bytes_per_second_max: int = 8388608  # bytes; connection and second, burst of two seconds
     handshakes_max: int = 4096  # items; engine thread: TLS handshakes and upgrades in flight
+    handshakes_per_address_max: int = 1024  # items; client address (an IPv6 network of 64 bits counts as one): connections from accept to their upgrade
     handshake_turn_us: int = 500  # us; engine thread and turn: time for handshakes while others wait
     connections_max: int = 2000000  # items; node
-    connections_per_address_max: int = 100000  # items; client address
+    connections_per_address_max: int = 100000  # items; client address (an IPv6 network of 64 bits counts as one): sessions and pipes to the API
     inbox_events_max: int = 65536  # items; engine: decoded frames that Python has not taken
     logins_per_turn_max: int = 16  # items; hand-over to Python
     pipes_max: int = 4096  # items; node: connections piped to the API
+    pipes_per_address_max: int = 1024  # items; client address (an IPv6 network of 64 bits counts as one): connections piped to the API
     sends_per_second_max: int = 1000  # per_second; device, burst of two seconds
     signals_per_second_max: int = 50  # per_second; device: Read, SetTyping, Watch and Refresh together, burst of two seconds
     attach_timeout_ms: int = 5000  # ms; from Hello to the shard's answer
@@ -261,12 +263,14 @@ LIMITS: dict[str, LimitInfo] = {
     "frames_per_second_max": LimitInfo("frames_per_second_max", 2000, "per_second", "connection, burst of two seconds", "engine", "close", "FLOODING", "iris_closed_total"),
     "bytes_per_second_max": LimitInfo("bytes_per_second_max", 8388608, "bytes", "connection and second, burst of two seconds", "engine", "close", "FLOODING", "iris_closed_total"),
     "handshakes_max": LimitInfo("handshakes_max", 4096, "items", "engine thread: TLS handshakes and upgrades in flight", "engine", "pause", "(accept waits)", "iris_handshakes_paused_total"),
+    "handshakes_per_address_max": LimitInfo("handshakes_per_address_max", 1024, "items", "client address (an IPv6 network of 64 bits counts as one): connections from accept to their upgrade", "engine", "close", "(connection closed)", "iris_connections_refused_total"),
     "handshake_turn_us": LimitInfo("handshake_turn_us", 500, "us", "engine thread and turn: time for handshakes while others wait", "engine", "pause", "(next turn)", "iris_handshake_turns_cut_total"),
     "connections_max": LimitInfo("connections_max", 2000000, "items", "node", "engine", "close", "(connection closed)", "iris_connections_refused_total"),
-    "connections_per_address_max": LimitInfo("connections_per_address_max", 100000, "items", "client address", "engine", "refuse", "TOO_MANY_CONNECTIONS", "iris_connections_refused_total"),
+    "connections_per_address_max": LimitInfo("connections_per_address_max", 100000, "items", "client address (an IPv6 network of 64 bits counts as one): sessions and pipes to the API", "engine", "refuse", "TOO_MANY_CONNECTIONS", "iris_connections_refused_total"),
     "inbox_events_max": LimitInfo("inbox_events_max", 65536, "items", "engine: decoded frames that Python has not taken", "engine", "pause", "(reading waits)", "iris_inbox_paused_total"),
     "logins_per_turn_max": LimitInfo("logins_per_turn_max", 16, "items", "hand-over to Python", "engine", "pause", "(next turn)", "iris_logins_waiting"),
     "pipes_max": LimitInfo("pipes_max", 4096, "items", "node: connections piped to the API", "engine", "refuse", "HTTP 503", "iris_connections_refused_total"),
+    "pipes_per_address_max": LimitInfo("pipes_per_address_max", 1024, "items", "client address (an IPv6 network of 64 bits counts as one): connections piped to the API", "engine", "refuse", "TOO_MANY_CONNECTIONS", "iris_connections_refused_total"),
     "sends_per_second_max": LimitInfo("sends_per_second_max", 1000, "per_second", "device, burst of two seconds", "edge", "refuse", "RATE_LIMITED", "iris_refused_total"),
     "signals_per_second_max": LimitInfo("signals_per_second_max", 50, "per_second", "device: Read, SetTyping, Watch and Refresh together, burst of two seconds", "edge", "refuse", "RATE_LIMITED", "iris_refused_total"),
     "attach_timeout_ms": LimitInfo("attach_timeout_ms", 5000, "ms", "from Hello to the shard's answer", "edge", "close", "SHARD_MOVED", "iris_closed_total"),
