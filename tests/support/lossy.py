@@ -19,14 +19,14 @@ whole = EdgeShell.receive
 batches = 0
 
 
-def lossy(shell: EdgeShell, batch: Sequence[tuple[Any, ...]]) -> None:
+def lossy(shell: EdgeShell, node: int, number: int, batch: Sequence[tuple[Any, ...]]) -> None:
     """Drop what a client would have to get again."""
     global batches
     if any(item[0] in LOST_KINDS for item in batch):
         batches += 1
         if batches % LOSE == 0:
             batch = [item for item in batch if item[0] not in LOST_KINDS]
-    whole(shell, batch)
+    whole(shell, node, number, batch)
 
 
 if __name__ == "__main__":

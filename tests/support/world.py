@@ -29,6 +29,7 @@ from iris.core.turn import Now
 from iris.core.user import User
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
+from iris.fabric.port import Renewed
 from iris.store.memory import MemoryStore
 from tests.support.world_client import Client, Shown
 from tests.support.world_node import Fabric, Node, at_once
@@ -72,14 +73,14 @@ class EdgeEnd:
         self.up = deque(frame for frame in self.up if frame[1] != conn)
         self.up.append((CLOSED, conn, 1006))
 
-    def receive(self, batch: Sequence[tuple[Any, ...]]) -> None:
+    def receive(self, node: int, number: int, batch: Sequence[tuple[Any, ...]]) -> None:
         self.edge.now = self.world.now()
-        self.edge.on_items(batch)
+        self.edge.on_items(node, number, batch)
         self.flush()
 
-    def renewed(self, number: int) -> None:
+    def renewed(self, node: int, answer: Renewed) -> None:
         self.edge.now = self.world.now()
-        self.edge.on_renewed(number)
+        self.edge.on_renewed(node, answer)
         self.flush()
 
     @property
@@ -98,14 +99,13 @@ class EdgeEnd:
     def flush(self) -> None:
         edge, fabric = self.edge, self.world.fabric
         frames, edge.to_engine = edge.to_engine, []
-        units, edge.to_units = edge.to_units, []
         renewals, edge.renewals = edge.renewals, []
         for frame in frames:
             self._to_client(frame)
-        if units:
-            fabric.to_units(units)
-        for number in renewals:
-            fabric.renew(edge.settings.number, number)
+        for node, number, units in edge.take_units():
+            fabric.to_node(node, edge.settings.number, number, units)
+        for node, number, sent in renewals:
+            fabric.renew(node, edge.settings.number, number, sent)
 
     def _to_client(self, frame: tuple[Any, ...]) -> None:
         conn = frame[1]

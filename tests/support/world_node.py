@@ -1,8 +1,6 @@
-"""The shards of one process and the fabric around them, driven by hand: what iris/shard/node.py does, without asyncio.
+"""A node (the real NodeCore on a store in memory) and the fabric around it, driven by hand.
 
-The order of effects is that of the real shell: a turn's writes are one commit, its effects wait until the store has
-called it durable, loads and pages are effects too. The fabric may lose, repeat and delay batches, by chance from the
-world's seed or because a test's filter says so.
+The fabric may lose, repeat and delay batches, by chance from the world's seed or because a test's filter says so.
 """
 
 from __future__ import annotations
@@ -13,14 +11,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from iris.core.catalogue import Limits
-from iris.core.commands import EdgeGone, Loaded, MarksLoaded, NameLoaded, Paged, Wake
-from iris.core.ids import shard_of, user_unit
-from iris.core.lease import NodeLeases
+from iris.core.commands import Loaded, MarksLoaded, NameLoaded, Paged, Wake
+from iris.core.ids import user_unit
 from iris.core.requests import Result
 from iris.core.rows import Write
-from iris.core.shard import Residents, Shard
-from iris.core.turn import Ask, Effects, LoadMarks, LoadName, LoadPage, LoadUser, Now, Turn
+from iris.core.shard import Shard
+from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now, Turn
 from iris.core.user import User
+from iris.fabric.port import Renewed
+from iris.shard.core import NodeCore
 from iris.store.memory import MemoryStore
 from iris.store.port import StoreError
 
@@ -91,17 +90,24 @@ class Fabric:
             batch = [entry for entry in batch if self.passes(entry[1])]
         self._carry(lambda: self.node.receive(batch) if self.node else None)
 
-    def to_edge(self, edge: int, batch: Items) -> None:
+    def to_node(self, node: int, edge: int, number: int, batch: Batch) -> None:
+        if self.passes is not None:
+            batch = [entry for entry in batch if self.passes(entry[1])]
+        self._carry(lambda: self.node.receive_from(edge, number, batch) if self.node else None)
+
+    def to_edge(self, edge: int, node: int, number: int, batch: Items) -> None:
         if self.passes is not None:
             batch = [item for item in batch if self.passes(item)]
-        self._carry(lambda: self.edges[edge].receive(batch) if edge in self.edges else None)
+        if self.faults.lose and self._chance.random() < self.faults.lose / 2:
+            batch = []  # lost behind the edge's back: only the client can notice
+        self._carry(lambda: self.edges[edge].receive(node, number, batch) if edge in self.edges else None)
 
-    def renew(self, edge: int, number: int) -> None:
+    def renew(self, node: int, edge: int, number: int, sent: int) -> None:
         if self.renewals:
-            self._carry(lambda: self.node.renew(edge, number) if self.node else None)
+            self._carry(lambda: self.node.renew(edge, number, sent) if self.node else None)
 
-    def renewed(self, edge: int, number: int) -> None:
-        self._carry(lambda: self.edges[edge].renewed(number) if edge in self.edges else None)
+    def renewed(self, edge: int, node: int, answer: Renewed) -> None:
+        self._carry(lambda: self.edges[edge].renewed(node, answer) if edge in self.edges else None)
 
     def clear(self) -> None:
         """The process has died with everything that was under way in it."""
@@ -135,7 +141,7 @@ class Fabric:
 
 
 class Node:
-    """All shards of one process."""
+    """The real node, its store and its loads."""
 
     def __init__(
         self,
@@ -146,30 +152,39 @@ class Node:
         on_commit: Callable[[Sequence[Write]], None],
     ) -> None:
         self.store = store
-        self.turn = Turn(limits, store.epoch, store.num_shards)
-        self.residents = Residents(limits.users_in_memory_max)
-        self.leases = NodeLeases(limits.lease_ms)
-        self.shards: dict[int, Shard] = {}
+        self.core = NodeCore(0, limits, store.epoch, store.num_shards)
         self.asks: list[Ask] = []
         self.replies: dict[int, Result] = {}
-        self.inbox: list[Batch] = []
         self._fabric = fabric
         self._clock = clock
         self._on_commit = on_commit
 
-    def receive(self, batch: Batch) -> None:
-        self.inbox.append(batch)
+    @property
+    def turn(self) -> Turn:
+        return self.core.turn
 
-    def renew(self, edge: int, number: int) -> None:
-        now = self._clock()
-        if not self.leases.renew(edge, now.mono):
-            self._edge_gone(edge, now)
-        self._fabric.renewed(edge, number)
+    @property
+    def shards(self) -> dict[int, Shard]:
+        return self.core.shards
 
     @property
     def users(self) -> dict[bytes, User]:
         """Everybody in memory."""
         return {name: user for shard in self.shards.values() for name, user in shard.users.items()}
+
+    def shard(self, unit: bytes) -> Shard:
+        """The owner of a unit."""
+        return self.core.shard(unit)
+
+    def receive(self, batch: Batch) -> None:
+        self.core.receive(batch)
+
+    def receive_from(self, edge: int, number: int, batch: Batch) -> None:
+        self.core.receive_from(edge, number, batch)
+
+    def renew(self, edge: int, number: int, sent: int) -> None:
+        self.core.renew(edge, number, sent, self._clock())
+        self._flush()
 
     def wake(self, users: Sequence[bytes]) -> None:
         self.receive([(user_unit(user), Wake(user)) for user in users])
@@ -178,72 +193,41 @@ class Node:
     def due(self) -> bool:
         """Whether a turn has something to do."""
         when = self.next_timeout()
-        return bool(self.inbox or self._gathered) or (when is not None and when <= self._clock().mono)
+        return self.core.waiting or (when is not None and when <= self._clock().mono)
 
     def next_timeout(self) -> int | None:
         """Mono ms."""
-        due = [when for when in (self.turn.next_timeout(), self.leases.next_timeout()) if when is not None]
-        return min(due, default=None)
+        return self.core.next_timeout()
 
     def run(self) -> None:
         """One turn."""
-        turn = self.turn
-        now = turn.now = self._clock()
-        for edge in self.leases.lapsed(now.mono):
-            self._edge_gone(edge, now)
-        turn.run_timeouts(now.mono)
-        inbox, self.inbox = self.inbox, []
-        for batch in inbox:
-            for unit, command in batch:
-                self.shard(unit).handle(command)  # type: ignore[arg-type]
-        self.commit()
-
-    def shard(self, unit: bytes) -> Shard:
-        """The owner of a unit."""
-        number = shard_of(unit, self.turn.num_shards)
-        if number not in self.shards:
-            self.shards[number] = Shard(self.turn, self.residents)
-        return self.shards[number]
-
-    def commit(self) -> None:
-        """Submit what was gathered, unless a commit is under way."""
-        if self.store.outstanding:
-            return
-        writes, effects = self.turn.take()
-        if writes:
-            self._on_commit(writes)
-            self.store.submit(writes, lambda error: self._durable(error, effects))
-        elif effects:
-            self._release(effects)
+        self.core.run(self._clock())
+        self._flush()
 
     def read(self, position: int = 0) -> None:
         """Answer a load or a page that was asked for."""
         self.receive([self._answer(self.asks.pop(position))])
 
-    @property
-    def _gathered(self) -> bool:
-        return not self.store.outstanding and bool(self.turn.writes or self.turn.effects)
-
-    def _durable(self, error: StoreError | None, effects: Effects) -> None:
+    def _durable(self, error: StoreError | None) -> None:
         if error is None:
-            self._release(effects)
-            self.commit()
+            self.core.durable(self._clock())
+            self._flush()
 
-    def _release(self, effects: Effects) -> None:
-        by_edge: dict[int, list[tuple[Any, ...]]] = {}
-        for edge, item in effects.edge:
-            by_edge.setdefault(edge, []).append(item)
-        for edge, batch in by_edge.items():
-            self._fabric.to_edge(edge, batch)
-        if effects.units:
-            self._fabric.to_units(effects.units)
-        self.replies.update(effects.replies)
-        self.asks.extend(effects.asks)
-
-    def _edge_gone(self, edge: int, now: Now) -> None:
-        self.turn.now = now
-        for shard in self.shards.values():
-            shard.edge_gone(EdgeGone(edge))
+    def _flush(self) -> None:
+        core, fabric = self.core, self._fabric
+        out = core.take()
+        for edge, number, batch in out.edges:
+            fabric.to_edge(edge, core.number, number, batch)
+        if out.units:
+            fabric.to_units(out.units)
+        for edge, answer in out.renewed:
+            fabric.renewed(edge, core.number, answer)
+        self.replies.update(out.replies)
+        self.asks.extend(out.asks)
+        writes = core.take_commit()
+        if writes is not None:
+            self._on_commit(writes)
+            self.store.submit(writes, self._durable)
 
     def _answer(self, ask: Ask) -> tuple[bytes, tuple[Any, ...]]:
         store = self.store

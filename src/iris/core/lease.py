@@ -12,7 +12,7 @@ from __future__ import annotations
 class EdgeLease:
     """An edge's half, for one shard node."""
 
-    __slots__ = ("_lease_ms", "_number", "_renew_ms", "_sent", "next_renewal", "until")
+    __slots__ = ("_lease_ms", "_number", "_renew_ms", "_sent", "until")
 
     def __init__(self, lease_ms: int, renew_ms: int) -> None:
         self._lease_ms = lease_ms
@@ -20,7 +20,6 @@ class EdgeLease:
         self._number = 0
         self._sent: dict[int, int] = {}  # renewal -> when it was sent
         self.until = -1  # the lease stands before this time
-        self.next_renewal = 0
 
     def stands(self, now: int) -> bool:
         return now < self.until
@@ -31,7 +30,6 @@ class EdgeLease:
         self._sent[self._number] = now
         while len(self._sent) > 2 * self._lease_ms // self._renew_ms + 2:
             del self._sent[next(iter(self._sent))]
-        self.next_renewal = now + self._renew_ms
         return self._number
 
     def renewed(self, number: int, now: int) -> bool:

@@ -2,9 +2,9 @@
 
 It checks tokens (signature and time), limits each device, knows which shard a frame goes to, and nothing else of
 the rules. Frames from shards pass through to the engine untouched. In: batches of frames, batches of items from
-shards, the time. Out: `to_engine`, `to_units`, `renewals`, which the shell takes after each call. While the lease
-with the shard node does not stand, sessions are paused: Sends are refused OVERLOADED, an Ack is remembered, nothing
-is dropped silently.
+shards, the time. Out: `to_engine`, `take_units()`, `renewals`, which the shell takes after each call. While the lease
+with a shard node does not stand, the sessions of its users are paused: Sends are refused OVERLOADED, an Ack is
+remembered, nothing is dropped silently.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from iris.core.ids import user_unit
 from iris.edge.session import Bucket, Session, State
 from iris.edge.sessions import ATTACH_REPEAT_MS, EdgeSettings, Sessions
 from iris.edge.table import TABLE
+from iris.fabric.port import Renewed
 
 FEATURES: tuple[str, ...] = ()  # what this server has beyond version 1
 CONNECTIONS_PER_MS = 1_024  # numbers are times, in parts of a ms: so they rise over restarts, and edges compare
@@ -56,10 +57,17 @@ class Edge(Sessions):
 
     __slots__ = ("connections", "mistakes", "renewals")
 
-    def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
-        super().__init__(settings, limits, keys)
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        limits: Limits,
+        keys: Callable[[], Mapping[str, bytes]],
+        owner: Callable[[bytes], int] | None = None,
+    ) -> None:
+        """See Sessions."""
+        super().__init__(settings, limits, keys, owner)
         self.connections = 0  # the highest number given
-        self.renewals: list[int] = []
+        self.renewals: list[tuple[int, int, int]] = []  # (node, number, number of the newest batch to it)
         self.mistakes: list[str] = []  # tracebacks, for the shell to log
         self.call_at(0, self._renew)
 
@@ -78,8 +86,9 @@ class Edge(Sessions):
             except Exception:  # a mistake of ours: it costs this connection, not the rest of the batch
                 self._mistaken(frame)
 
-    def on_items(self, items: Sequence[tuple[object, ...]]) -> None:
-        """Frames and session records from shards."""
+    def on_items(self, node: int, number: int, items: Sequence[tuple[object, ...]]) -> None:
+        """Frames and session records from shards: the batch of this number of their node."""
+        self.nodes[node].arrivals.got(number)
         out = self.to_engine
         for item in items:
             kind = item[0]
@@ -87,19 +96,52 @@ class Edge(Sessions):
                 session = self.sessions.get(item[1])  # type: ignore[call-overload]
                 if session is not None:
                     self.close(session, item[2])  # type: ignore[arg-type]
-            elif kind == PRESENCE and item[1] not in self.sessions:
-                self._unwatch(item)
+            elif kind == PRESENCE:
+                session = self.sessions.get(item[1])  # type: ignore[call-overload]
+                if session is not None and item[2] in session.watches:
+                    out.append(item)
+                else:
+                    self._unwatch(item)
             elif kind <= FRAME_KIND_MAX:  # type: ignore[operator]
                 out.append(item)
             else:
                 self._record(item)
 
-    def on_renewed(self, number: int) -> None:
-        """The shard node has renewed the lease; after a gap every session attaches anew."""
-        if self.lease.renewed(number, self.now.mono):
-            for session in self.sessions.values():
-                if session.state is not State.CLOSING:
-                    self._attach_anew(session)
+    def on_renewed(self, node: int, answer: Renewed) -> None:
+        """A shard node has renewed the lease. After a gap its sessions attach anew, and its users are watched anew."""
+        link = self.nodes[node]
+        if not link.renewed(answer, self.now.mono):
+            return
+        if link.lost:
+            self.counters["iris_batches_lost_total"] += link.lost
+        for session in self.sessions.values():
+            if session.state is State.CLOSING:
+                continue
+            if session.node is link:
+                self._attach_anew(session)
+            elif session.state is State.READY:
+                for target in session.watches:
+                    if self.owner(user_unit(target)) == node:
+                        self.watch(session, target, True)
+
+    def take_units(self) -> list[tuple[int, int, list[tuple[bytes, tuple[object, ...]]]]]:
+        """What shards are to be told: (node, number of the batch, batch)."""
+        if not self.to_units:
+            return []
+        units, self.to_units = self.to_units, []
+        nodes = self.nodes
+        batches: dict[int, list[tuple[bytes, tuple[object, ...]]]] = {}
+        if len(nodes) == 1:
+            batches[self.settings.nodes[0]] = units
+        else:
+            for entry in units:
+                batches.setdefault(self.owner(entry[0]), []).append(entry)
+        out = []
+        for number, batch in batches.items():
+            link = nodes[number]
+            link.sent += 1
+            out.append((number, link.sent, batch))
+        return out
 
     def go_away(self) -> None:
         """The node is about to stop: tell every client to spread its reconnect."""
@@ -132,7 +174,9 @@ class Edge(Sessions):
             self.close_connection(hello.conn, CloseCode.TOKEN_EXPIRED if expired else CloseCode.TOKEN_INVALID)
             return
         features = tuple(name for name in hello.features if name in FEATURES)
-        session = Session(hello.conn, auth, user_unit(auth.user), hello.seq, hello.rev, features)
+        unit = user_unit(auth.user)
+        node = self.nodes[self.owner(unit)]
+        session = Session(hello.conn, auth, unit, node, hello.seq, hello.rev, features)
         self.connections = session.number = max(self.connections + 1, self.now.wall * CONNECTIONS_PER_MS)
         self.sessions[hello.conn] = session
         self._attach_anew(session)
@@ -159,18 +203,19 @@ class Edge(Sessions):
         if session is None or session.state is not State.ATTACHING:
             return
         now = self.now.mono
-        if now - session.started_at >= self.limits.attach_timeout_ms and self.lease.stands(now):
+        if now - session.started_at >= self.limits.attach_timeout_ms and session.node.lease.stands(now):
             self.close(session, CloseCode.SHARD_MOVED)
         elif now - session.asked_at >= ATTACH_REPEAT_MS:
             self._attach(session)
 
     def _renew(self) -> None:
         now = self.now.mono
-        self.renewals.append(self.lease.renew(now))
-        self.call_at(self.lease.next_renewal, self._renew)
+        for node in self.nodes.values():
+            self.renewals.append((node.number, node.lease.renew(now), node.sent))
+        self.call_at(now + self.limits.lease_renew_ms, self._renew)
 
     def _unwatch(self, item: tuple[object, ...]) -> None:
-        """A connection that is gone is still a watcher: say again that it is not."""
+        """A connection that is gone, or watches somebody else, is still a watcher: say again that it is not."""
         conn, target = item[1], item[2]
         assert isinstance(conn, int)
         assert isinstance(target, bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from iris.core.requests import Auth
+from iris.edge.nodes import NodeLink
 
 NEVER = 1 << 62  # mono ms
 
@@ -43,11 +44,14 @@ class Session:
 
     __slots__ = (
         "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "expiry_due",
-        "features", "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+        "features", "node", "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
-    def __init__(self, conn: int, auth: Auth, unit: bytes, seq: int, rev: int, features: tuple[str, ...]) -> None:
+    def __init__(
+        self, conn: int, auth: Auth, unit: bytes, node: NodeLink, seq: int, rev: int, features: tuple[str, ...]
+    ) -> None:
         self.conn = conn
+        self.node = node  # that owns the user: the session is served while its lease stands
         self.state = State.ATTACHING
         self.auth = auth
         self.user = auth.user

@@ -23,11 +23,11 @@ from iris.core.frames import (
     Problem,
 )
 from iris.core.ids import user_unit
-from iris.core.lease import EdgeLease
 from iris.core.requests import Auth
 from iris.core.timers import Timers
 from iris.core.tokens import validate
 from iris.core.turn import Now
+from iris.edge.nodes import NodeLink
 from iris.edge.session import NEVER, Session, State
 
 ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
@@ -40,25 +40,35 @@ class EdgeSettings(NamedTuple):
     number: int  # names this edge to the shards; another life of it while they live on is another edge
     incarnation: bytes  # 8 random bytes: makes session names unique over restarts
     leeway_ms: int  # clock leeway for tokens
+    nodes: tuple[int, ...] = (0,)  # the shard nodes
 
 
 class Sessions(Timers):
-    """The sessions of one edge, and its lease with the shard node."""
+    """The sessions of one edge, and its links to the shard nodes."""
 
     __slots__ = (
-        "counters", "detaching", "keys", "lease", "limits", "now", "sessions", "settings",
+        "counters", "detaching", "keys", "limits", "nodes", "now", "owner", "sessions", "settings",
         "to_engine", "to_units",
     )  # fmt: skip
 
-    def __init__(self, settings: EdgeSettings, limits: Limits, keys: Callable[[], Mapping[str, bytes]]) -> None:
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        limits: Limits,
+        keys: Callable[[], Mapping[str, bytes]],
+        owner: Callable[[bytes], int] | None = None,
+    ) -> None:
+        """owner: the shard node of a unit; None where there is one node."""
         super().__init__()
+        self.nodes = {number: NodeLink(number, limits.lease_ms, limits.lease_renew_ms) for number in settings.nodes}
+        only = settings.nodes[0]
+        self.owner = owner or (lambda unit: only)
         self.settings = settings
         self.limits = limits
         self.keys = keys
         self.now = Now(0, 0, 0)
         self.sessions: dict[int, Session] = {}
         self.detaching: dict[int, tuple[bytes, Detach]] = {}
-        self.lease = EdgeLease(limits.lease_ms, limits.lease_renew_ms)
         self.to_engine: list[tuple[object, ...]] = []
         self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
         self.counters: Counter[str | tuple[str, int]] = Counter()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from iris.core.turn import Now
 from iris.edge.edge import Edge
-from iris.fabric.port import Fabric, Item
+from iris.fabric.port import Fabric, Item, Renewed
 from iris.wire.engine import EnginePort
 
 log = logging.getLogger("iris.edge")
@@ -49,16 +49,16 @@ class EdgeShell:
             self._timer.cancel()
         self._timer_at = 0  # nothing is armed any more
 
-    def receive(self, batch: Sequence[Item]) -> None:
+    def receive(self, node: int, number: int, batch: Sequence[Item]) -> None:
         """Items from shards."""
         self.edge.now = self._clock()
-        self.edge.on_items(batch)
+        self.edge.on_items(node, number, batch)
         self._flush()
 
-    def renewed(self, number: int) -> None:
-        """The shard node has renewed the lease."""
+    def renewed(self, node: int, answer: Renewed) -> None:
+        """A shard node has renewed the lease."""
         self.edge.now = self._clock()
-        self.edge.on_renewed(number)
+        self.edge.on_renewed(node, answer)
         self._flush()
 
     def go_away(self) -> None:
@@ -90,17 +90,16 @@ class EdgeShell:
             frames, edge.to_engine = edge.to_engine, []
             self._engine.send(frames)
             self._note("delivered", edge.now.wall, frames)
-        if edge.to_units:
-            units, edge.to_units = edge.to_units, []
-            self._fabric.to_units(units)
+        for node, number, units in edge.take_units():
+            self._fabric.to_node(node, edge.settings.number, number, units)
         if edge.mistakes:
             for trace in edge.mistakes:
                 log.error("frame_failed: %s", trace)
             edge.mistakes.clear()
         if edge.renewals:
             renewals, edge.renewals = edge.renewals, []
-            for number in renewals:
-                self._fabric.renew(edge.settings.number, number)
+            for node, number, sent in renewals:
+                self._fabric.renew(node, edge.settings.number, number, sent)
         when = edge.next_timeout()
         if when is not None and (self._timer is None or when < self._timer_at):
             if self._timer is not None:

@@ -47,7 +47,7 @@ def _send(edge: Sessions, session: Session, frame: Frame) -> None:
         _reject(edge, frame, ErrorCode.BAD_CONVERSATION, RETRY_NEVER, 0)
     elif peer == user:
         _reject(edge, frame, ErrorCode.SELF, RETRY_NEVER, 0)
-    elif not edge.lease.stands(edge.now.mono):
+    elif not session.node.lease.stands(edge.now.mono):
         _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
     elif session.sends is not None and not session.sends.take(edge.now.mono):
         _reject(edge, frame, ErrorCode.RATE_LIMITED, RETRY_AFTER, PAUSE_MS)
@@ -136,7 +136,7 @@ def _closed(edge: Sessions, session: Session, frame: Frame) -> None:
 
 
 def _allowed(edge: Sessions, session: Session, frame: int, cost: float = 1.0) -> bool:
-    if not edge.lease.stands(edge.now.mono):
+    if not session.node.lease.stands(edge.now.mono):
         edge.problem(session, frame, ErrorCode.OVERLOADED, PAUSE_MS)
         return False
     if session.signals is not None and not session.signals.take(edge.now.mono, cost):

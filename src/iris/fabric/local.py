@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from iris.fabric.port import EdgeEnd, Item, ShardEnd, ToUnits
+from iris.fabric.port import EdgeEnd, Item, Renewed, ShardEnd, ToUnits
 
 
 class LocalFabric:
@@ -26,16 +26,20 @@ class LocalFabric:
         if self._node is not None:
             self._node.receive(batch)
 
-    def to_edge(self, edge: int, batch: Sequence[Item]) -> None:
-        end = self._edges.get(edge)
-        if end is not None:
-            end.receive(batch)
-
-    def renew(self, edge: int, number: int) -> None:
+    def to_node(self, node: int, edge: int, number: int, batch: ToUnits) -> None:
         if self._node is not None:
-            self._node.renew(edge, number)
+            self._node.receive_from(edge, number, batch)
 
-    def renewed(self, edge: int, number: int) -> None:
+    def to_edge(self, edge: int, node: int, number: int, batch: Sequence[Item]) -> None:
         end = self._edges.get(edge)
         if end is not None:
-            end.renewed(number)
+            end.receive(node, number, batch)
+
+    def renew(self, node: int, edge: int, number: int, sent: int) -> None:
+        if self._node is not None:
+            self._node.renew(edge, number, sent)
+
+    def renewed(self, edge: int, node: int, answer: Renewed) -> None:
+        end = self._edges.get(edge)
+        if end is not None:
+            end.renewed(node, answer)

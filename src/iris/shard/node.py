@@ -1,9 +1,7 @@
-"""A shard node: drains commands into shards, commits what they want written, releases effects when that is durable.
+"""A shard node on an event loop: gives NodeCore the time, its commits to the store, what it says to the fabric.
 
-One turn handles everything that has arrived; its writes are one commit of the store. While a commit is being synced
-the next one is gathered, so throughput comes from group commit and latency stays one sync. After a failed commit
-nothing more is released: the process must stop. Loads and page reads are effects too, so nothing is read that is
-not durable.
+After a failed commit nothing more is released: the process must stop. At most loads_max batches of reads are under
+way at once.
 """
 
 from __future__ import annotations
@@ -13,27 +11,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from iris.core.catalogue import Limits
-from iris.core.commands import (
-    Command,
-    EdgeGone,
-    Loaded,
-    MarksLoaded,
-    NameLoaded,
-    Paged,
-    RequestIn,
-)
-from iris.core.ids import shard_of, user_unit
-from iris.core.lease import NodeLeases
+from iris.core.commands import Command, Loaded, MarksLoaded, NameLoaded, Paged, RequestIn
+from iris.core.ids import user_unit
 from iris.core.requests import Request, Result
-from iris.core.rows import Write
 from iris.core.shard import Residents, Shard
-from iris.core.turn import Ask, Effects, LoadMarks, LoadName, LoadPage, LoadUser, Now, Turn
+from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now, Turn
 from iris.fabric.port import Fabric, ToUnits
+from iris.shard.core import NodeCore
 from iris.shard.trace import Trace
 from iris.store.port import Store, StoreError
-
-ROUTES_MAX = 1_000_000  # units whose shard is remembered
-ANSWERS = {Loaded, NameLoaded, MarksLoaded, Paged}  # of the store; whole users and pages, which no trace may keep
 
 
 class ShardNode:
@@ -47,22 +33,18 @@ class ShardNode:
         clock: Callable[[], Now],
         on_fatal: Callable[[StoreError], None],
         on_committed: Callable[[float], None] = lambda seconds: None,
+        number: int = 0,
     ) -> None:
         """clock: the time of a turn. on_fatal: the store has failed; stop. on_committed: seconds from submit to
-        durable.
+        durable. number: what edges call this node.
         """
-        self.turn = Turn(limits, store.epoch, store.num_shards)
-        self.residents = Residents(limits.users_in_memory_max)
-        self.leases = NodeLeases(limits.lease_ms)
         self.trace = Trace()
+        self.core = NodeCore(number, limits, store.epoch, store.num_shards, self.trace.note)
         self._store = store
         self._fabric = fabric
         self._clock = clock
         self._on_fatal = on_fatal
         self._on_committed = on_committed
-        self._shards: dict[int, Shard] = {}
-        self._routes: dict[bytes, Shard] = {}
-        self._inbox: list[ToUnits] = []
         self._loop = asyncio.get_running_loop()
         self._loads = asyncio.Semaphore(limits.loads_max)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,23 +53,28 @@ class ShardNode:
         self._scheduled = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0
-        self._syncing = False
         self._failed = False
         self._quiet = asyncio.Event()
 
     # --- from the fabric ---
     def receive(self, batch: ToUnits) -> None:
         """Commands for units of this node; taken up in the next turn."""
-        if batch:
-            self._inbox.append(batch)
-            self._schedule()
+        self.core.receive(batch)
+        self._schedule()
 
-    def renew(self, edge: int, number: int) -> None:
-        """An edge renews its lease; after a gap its old sessions go first."""
-        now = self._clock()
-        if not self.leases.renew(edge, now.mono):
-            self._edge_gone(edge, now)
-        self._fabric.renewed(edge, number)
+    def receive_from(self, edge: int, number: int, batch: ToUnits) -> None:
+        """The batch of this number of an edge."""
+        self.core.receive_from(edge, number, batch)
+        self._schedule()
+
+    def renew(self, edge: int, number: int, sent: int) -> None:
+        """An edge renews its lease."""
+        if self._failed:
+            return
+        self.core.renew(edge, number, sent, self._clock())
+        self._flush()
+        if self.core.waiting:
+            self._schedule()
 
     # --- from the API ---
     async def ask(self, request: Request, timeout_s: float) -> Result | None:
@@ -106,9 +93,19 @@ class ShardNode:
             del self._replies[number]
 
     @property
+    def turn(self) -> Turn:
+        """What the shards share."""
+        return self.core.turn
+
+    @property
+    def residents(self) -> Residents:
+        """The users in memory."""
+        return self.core.residents
+
+    @property
     def shards(self) -> Iterable[Shard]:
         """The shards that have been used."""
-        return self._shards.values()
+        return self.core.shards.values()
 
     @property
     def loads_waiting(self) -> int:
@@ -127,7 +124,8 @@ class ShardNode:
             await self._quiet.wait()
 
     def _settled(self) -> bool:
-        return self._failed or not (self._inbox or self._scheduled or self._syncing or self._tasks)
+        core = self.core
+        return self._failed or not (self._scheduled or core.committing or self._tasks or core.waiting)
 
     def _fail(self, error: StoreError) -> None:
         self._failed = True
@@ -141,46 +139,14 @@ class ShardNode:
         if self._failed:
             return
         try:
-            self._run()
+            self.core.run(self._clock())
+            self._flush()
         except Exception as error:
             self._fail(StoreError(f"a shard failed and may not go on: {error!r}"))
             raise
+        self._arm()
         if self._settled():
             self._quiet.set()
-
-    def _run(self) -> None:
-        turn = self.turn
-        now = turn.now = self._clock()
-        for edge in self.leases.lapsed(now.mono):
-            self._edge_gone(edge, now)
-        turn.run_timeouts(now.mono)
-        inbox, self._inbox = self._inbox, []
-        routes = self._routes
-        for batch in inbox:
-            if type(batch[0][1]) not in ANSWERS:
-                self.trace.note("received", now.wall, batch)
-            for unit, command in batch:
-                shard = routes.get(unit) or self._route(unit)
-                shard.handle(command)  # type: ignore[arg-type]
-        self._commit()
-        self._arm()
-
-    def _route(self, unit: bytes) -> Shard:
-        number = shard_of(unit, self.turn.num_shards)
-        shard = self._shards.get(number)
-        if shard is None:
-            shard = self._shards[number] = Shard(self.turn, self.residents)
-        if len(self._routes) >= ROUTES_MAX:
-            self._routes.clear()
-        self._routes[unit] = shard
-        return shard
-
-    def _edge_gone(self, edge: int, now: Now) -> None:
-        self.turn.now = now
-        self.turn.count("iris_lease_lost_total")
-        for shard in self._shards.values():
-            shard.edge_gone(EdgeGone(edge))
-        self._schedule()
 
     def _schedule(self) -> None:
         if not self._scheduled:
@@ -188,69 +154,53 @@ class ShardNode:
             self._loop.call_soon(self.run)
 
     def _arm(self) -> None:
-        """Wake for the next timeout or lapse."""
-        due = [when for when in (self.turn.next_timeout(), self.leases.next_timeout()) if when is not None]
-        if not due:
+        """Wake for the next timeout."""
+        when = self.core.next_timeout()
+        if when is None:
             return
-        when = min(due)
+        now = self.core.turn.now.mono
         if self._timer is not None:
-            if self._timer_at <= when and not self._timer.cancelled() and self._timer_at > self.turn.now.mono:
+            if self._timer_at <= when and not self._timer.cancelled() and self._timer_at > now:
                 return
             self._timer.cancel()
         self._timer_at = when
-        delay = max(0, when - self.turn.now.mono) / 1000
-        self._timer = self._loop.call_later(delay, self._schedule)
+        self._timer = self._loop.call_later(max(0, when - now) / 1000, self._schedule)
 
-    # --- commits ---
-    def _commit(self) -> None:
-        """Submit what was gathered, unless a commit is under way: then it goes with the next."""
-        if self._syncing or self._failed:
-            return
-        writes, effects = self.turn.take()
-        if effects.edge:
-            self.trace.note("pumped", self.turn.now.wall, effects.edge)
-        if writes:
-            self._syncing = True
+    # --- what the core says ---
+    def _flush(self) -> None:
+        """Do what the core wants done; then submit its commit."""
+        core, fabric = self.core, self._fabric
+        out = core.take()
+        for edge, number, batch in out.edges:
+            fabric.to_edge(edge, core.number, number, batch)
+        if out.units:
+            fabric.to_units(out.units)
+        for edge, answer in out.renewed:
+            fabric.renewed(edge, core.number, answer)
+        for request, result in out.replies:
+            future = self._replies.get(request)
+            if future is not None and not future.done():
+                future.set_result(result)
+        if out.asks:
+            task = self._loop.create_task(self._answer(out.asks))
+            self._tasks.add(task)
+            task.add_done_callback(self._answered)
+        writes = core.take_commit()
+        if writes is not None:
             started = self._loop.time()
-            self._store.submit(writes, lambda error: self._durable(error, writes, effects, started))
-        elif effects:
-            self._release(effects)
+            self._store.submit(writes, lambda error: self._durable(error, started))
 
-    def _durable(self, error: StoreError | None, writes: Sequence[Write], effects: Effects, started: float) -> None:
+    def _durable(self, error: StoreError | None, started: float) -> None:
         if error is not None:
             self._fail(error)
             return
-        self._syncing = False
+        if self._failed:
+            return
         self._on_committed(self._loop.time() - started)
-        self.trace.note("committed", self._clock().wall, writes)
-        self._release(effects)
-        self._commit()
+        self.core.durable(self._clock())
+        self._flush()
         if self._settled():
             self._quiet.set()
-
-    def _release(self, effects: Effects) -> None:
-        """Everything that waited for this commit, in order."""
-        if effects.edge:
-            by_edge: dict[int, list[tuple[object, ...]]] = {}
-            for edge, item in effects.edge:
-                batch = by_edge.get(edge)
-                if batch is None:
-                    batch = by_edge[edge] = []
-                batch.append(item)
-            wall = self._clock().wall
-            for edge, batch in by_edge.items():
-                self.trace.note("handed", wall, batch)
-                self._fabric.to_edge(edge, batch)
-        if effects.units:
-            self._fabric.to_units(effects.units)
-        for number, result in effects.replies:
-            future = self._replies.get(number)
-            if future is not None and not future.done():
-                future.set_result(result)
-        if effects.asks:
-            task = self._loop.create_task(self._answer(effects.asks))
-            self._tasks.add(task)
-            task.add_done_callback(self._answered)
 
     # --- loads ---
     async def _answer(self, asks: Sequence[Ask]) -> None:

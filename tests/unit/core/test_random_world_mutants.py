@@ -15,10 +15,10 @@ from iris.core.rows import Gone, InboxMarkRow, MarkRow, Write
 from iris.core.shard import USER_ACTIONS
 from iris.core.turn import Effects
 from iris.edge.edge import Edge
+from iris.shard.core import NodeCore
 from iris.store import memory
 from iris.store.memory import MemoryStore
 from iris.store.memory_rows import MemoryRows
-from tests.support.world_node import Node
 from tests.unit.core.test_random_world import live
 
 SEEDS = 150
@@ -34,14 +34,14 @@ def mutant(put_in: Callable[[Patch], None]) -> Callable[[Patch], None]:
 
 @mutant
 def effects_before_the_commit(patch: Patch) -> None:
-    def commit(node: Node) -> None:
-        writes, effects = node.turn.take() if not node.store.outstanding else ([], Effects())
-        if writes:
-            node._on_commit(writes)
-            node.store.submit(writes, lambda error: node._durable(error, Effects()))
-        node._release(effects)
+    gather = NodeCore._gather
 
-    patch.setattr(Node, "commit", commit)
+    def hasty(core: NodeCore, now: Any) -> None:
+        gather(core, now)
+        effects, core._effects = core._effects, Effects()
+        core._release(effects, now)
+
+    patch.setattr(NodeCore, "_gather", hasty)
 
 
 @mutant
@@ -160,7 +160,9 @@ def registers_not_merged(patch: Patch) -> None:
 
 @mutant
 def edge_does_not_attach_after_a_lapse(patch: Patch) -> None:
-    patch.setattr(Edge, "on_renewed", lambda edge, number: edge.lease.renewed(number, edge.now.mono) and None)
+    patch.setattr(
+        Edge, "on_renewed", lambda edge, node, answer: edge.nodes[node].renewed(answer, edge.now.mono) and None
+    )
 
 
 def _patch_action(patch: Patch, old: Any, new: Any) -> None:

@@ -157,7 +157,7 @@ def test_idle_users_go_out_of_memory_and_come_back_as_they_were(new_world: Calla
         world.register(name)
     assert bob.user not in world.node.users
     assert ada.user in world.node.users, "it has a session"
-    assert len(world.node.residents) <= 4
+    assert len(world.node.core.residents) <= 4
     ada.send(bob.user, "two")
     world.settle()
     bob.connect()

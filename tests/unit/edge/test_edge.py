@@ -378,9 +378,9 @@ def test_a_stranger_among_the_answers_is_passed_over(world: World) -> None:
         ATTACHED, session.conn, attempt - 1, session.number, ada.user, ada.device, 9, 9, 9, True, True, 1
     )  # fmt: skip
     session.state = State.ATTACHING
-    edge.on_items([late, f.Close(f.CLOSE, 999, 4512)])
+    edge.on_items(0, 1, [late, f.Close(f.CLOSE, 999, 4512)])
     states = [session.state]
-    edge.on_items([late._replace(attempt=attempt, oldest=0, reset=False)])
+    edge.on_items(0, 2, [late._replace(attempt=attempt, oldest=0, reset=False)])
     assert [*states, session.state] == [State.ATTACHING, State.READY]
     assert not edge.to_engine, "it was welcomed before"
 
@@ -395,7 +395,7 @@ def test_what_only_a_new_welcome_can_say_closes_a_session_that_attaches_again(wo
         attached = Attached(
             ATTACHED, session.conn, session.attempt, session.number, ada.user, ada.device, 9, 9, oldest, reset, True, 1
         )
-        edge.on_items([attached])
+        edge.on_items(0, 1, [attached])
         assert session.state is State.CLOSING
     assert edge.to_engine[0] == f.Close(f.CLOSE, session.conn, CloseCode.SHARD_MOVED)
     world.edges[0].flush()
