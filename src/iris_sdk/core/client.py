@@ -30,6 +30,7 @@ EXPIRE_SCAN_MS = 3_600_000
 DAY_MS = 86_400_000
 BACKOFF_DOUBLINGS_MAX = 20
 LOST_WITHOUT_CODE = 1006
+REPLACED_AGAIN_MS = 60_000  # replaced twice within so long: there is another copy of this device
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class ClientCore:
         self._token_fresh = False  # the next one must be new
         self._asking_token = False
         self._tried_fresh_token = False  # since the last Welcome, after a revocation
+        self._replaced_at: int | None = None
         self._refresh_at: int | None = None
         self._attempts = 0
         self._retry_at: int | None = None
@@ -195,6 +197,10 @@ class ClientCore:
         if code == CloseCode.TOKEN_REVOKED and not self._tried_fresh_token:
             self._tried_fresh_token = True  # perhaps only the old tokens: a fresh one tells whether the device stands
             reconnect = "after_refresh"
+        if code == CloseCode.REPLACED:  # perhaps by a connection of our own, given up and arrived late
+            again = self._replaced_at is not None and now - self._replaced_at < REPLACED_AGAIN_MS
+            self._replaced_at = now
+            reconnect = "no" if again else "backoff"
         if reconnect == "no":
             self._enter(Input.LOST_FOR_GOOD, reason)
             return

@@ -296,7 +296,8 @@ def test_every_close_code_is_followed_as_the_catalogue_says(code: CloseCode) -> 
     bench = Bench()
     bench.live()
     bench.do(lambda: bench.core.lost(code, bench.now, 0.5))
-    asked = "after_refresh" if code is CloseCode.TOKEN_REVOKED else CLOSES[code].reconnect
+    first = {CloseCode.TOKEN_REVOKED: "after_refresh", CloseCode.REPLACED: "backoff"}  # for good the second time
+    asked = first.get(code, CLOSES[code].reconnect)
     assert bench.core.state is (State.CLOSED if asked == "no" else State.WAITING)
     if asked != "no":
         assert fx.NeedToken(asked == "after_refresh") in bench.tick(Limits().reconnect_max_ms)
@@ -319,6 +320,24 @@ def test_a_revoked_token_is_worth_one_refresh() -> None:
     other.tick(1)
     other.do(other.core.logged_out)
     assert (other.core.state, other.core.closed_reason) == (State.CLOSED, "TOKEN_REVOKED")
+
+
+def test_replaced_once_may_be_by_itself_twice_is_by_another_copy() -> None:
+    bench = Bench()
+    bench.live()
+    bench.do(lambda: bench.core.lost(CloseCode.REPLACED, bench.now, 0.5))
+    assert fx.NeedToken(False) in bench.tick(Limits().reconnect_max_ms)
+    bench.do(lambda: bench.core.token("t"))
+    bench.do(bench.core.opened)
+    bench.receive(welcome=pb.Welcome(user=ME, device=1, time=bench.now, token_expires_at=bench.now + HOUR))
+    later = bench.now + 60_000
+    bench.do(lambda: bench.core.lost(CloseCode.REPLACED, later, 0.5))
+    assert bench.core.state is State.WAITING, "long ago: another accident"
+    bench.do(lambda: bench.core.tick(later + Limits().reconnect_max_ms, 0.5))
+    bench.do(lambda: bench.core.token("t"))
+    bench.do(bench.core.opened)
+    bench.do(lambda: bench.core.lost(CloseCode.REPLACED, later + 59_999, 0.5))
+    assert (bench.core.state, bench.core.closed_reason) == (State.CLOSED, "REPLACED")
 
 
 def test_the_delay_doubles_with_full_jitter_and_has_a_ceiling() -> None:
