@@ -112,7 +112,7 @@ pub mod close {
     pub const TOKEN_INVALID: u16 = 4510;
     /// The token, its device or all sessions of the user were logged out.
     pub const TOKEN_REVOKED: u16 = 4511;
-    /// A newer connection of the same device took over.
+    /// A newer connection of the same device took over. Within 60 s for the second time: another copy of it.
     pub const REPLACED: u16 = 4512;
 }
 
@@ -256,6 +256,8 @@ pub mod limit {
     pub const LOOKUPS_PER_USER_PER_MINUTE_MAX: u64 = 120;
     /// items; node: argon2id runs at once; others wait
     pub const PASSWORD_HASHES_MAX: u64 = 4;
+    /// items; node: passwords that wait for an argon2id run; below http_requests_max, so that a storm of log-ins leaves room for the rest
+    pub const PASSWORD_HASHES_WAITING_MAX: u64 = 128;
     /// items; node: handles, addresses and users with a rate counter; the oldest goes
     pub const RATE_TABLE_ROWS_MAX: u64 = 100_000;
     /// items; one page of a mailbox

@@ -140,7 +140,9 @@ class Node:
         )
         self.fabric.bind_node(self.node)
         self.authority = NodeAuthority(self.node, limits)
-        self.passwords = Passwords(Argon2Profile(settings.password_profile), limits.password_hashes_max)
+        self.passwords = Passwords(
+            Argon2Profile(settings.password_profile), limits.password_hashes_max, limits.password_hashes_waiting_max
+        )
         self._app = create_api(
             authority=self.authority,
             keys=self.keys,

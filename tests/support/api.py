@@ -92,7 +92,7 @@ async def an_api(
     authority = FakeAuthority(clock)
     limits = limits or quick()
     keys = KeyRing.open(folder, clock.now_ms)
-    passwords = Passwords(profile, limits.password_hashes_max)
+    passwords = Passwords(profile, limits.password_hashes_max, limits.password_hashes_waiting_max)
     refused: Counter[str] = Counter()
     app = create_api(
         authority=wrap(authority),

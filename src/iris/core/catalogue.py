@@ -162,7 +162,7 @@ CLOSES: dict[CloseCode, CloseInfo] = {
     CloseCode.PAYLOAD_TOO_LARGE: CloseInfo("PAYLOAD_TOO_LARGE", 4504, "no", "Send.payload is above payload_bytes_max. An SDK refuses it before sending."),
     CloseCode.TOKEN_INVALID: CloseInfo("TOKEN_INVALID", 4510, "no", "The access token is malformed, forged, for another audience, not yet valid, too long-lived, or signed by an unknown key or algorithm."),
     CloseCode.TOKEN_REVOKED: CloseInfo("TOKEN_REVOKED", 4511, "no", "The token, its device or all sessions of the user were logged out."),
-    CloseCode.REPLACED: CloseInfo("REPLACED", 4512, "no", "A newer connection of the same device took over."),
+    CloseCode.REPLACED: CloseInfo("REPLACED", 4512, "no", "A newer connection of the same device took over. Within 60 s for the second time: another copy of it."),
 }
 
 
@@ -239,6 +239,7 @@ class Limits:
     logins_per_address_per_minute_max: int = 60  # items; client address, log-ins and registrations
     lookups_per_user_per_minute_max: int = 120  # items; user: handle look-ups
     password_hashes_max: int = 4  # items; node: argon2id runs at once; others wait
+    password_hashes_waiting_max: int = 128  # items; node: passwords that wait for an argon2id run; below http_requests_max, so that a storm of log-ins leaves room for the rest
     rate_table_rows_max: int = 100000  # items; node: handles, addresses and users with a rate counter; the oldest goes
     page_rows_max: int = 256  # items; one page of a mailbox
     loads_max: int = 256  # items; node: users being loaded at once; others wait
@@ -318,6 +319,7 @@ LIMITS: dict[str, LimitInfo] = {
     "logins_per_address_per_minute_max": LimitInfo("logins_per_address_per_minute_max", 60, "items", "client address, log-ins and registrations", "http", "refuse", "RATE_LIMITED", "iris_http_refused_total"),
     "lookups_per_user_per_minute_max": LimitInfo("lookups_per_user_per_minute_max", 120, "items", "user: handle look-ups", "http", "refuse", "RATE_LIMITED", "iris_http_refused_total"),
     "password_hashes_max": LimitInfo("password_hashes_max", 4, "items", "node: argon2id runs at once; others wait", "http", "pause", "(waits)", "iris_http_hashes_waiting"),
+    "password_hashes_waiting_max": LimitInfo("password_hashes_waiting_max", 128, "items", "node: passwords that wait for an argon2id run; below http_requests_max, so that a storm of log-ins leaves room for the rest", "http", "refuse", "OVERLOADED", "iris_http_refused_total"),
     "rate_table_rows_max": LimitInfo("rate_table_rows_max", 100000, "items", "node: handles, addresses and users with a rate counter; the oldest goes", "http", "shed", "(a counter is forgotten)", "iris_http_rate_rows"),
     "page_rows_max": LimitInfo("page_rows_max", 256, "items", "one page of a mailbox", "store", "end", "(another page)", "iris_pages_total"),
     "loads_max": LimitInfo("loads_max", 256, "items", "node: users being loaded at once; others wait", "store", "pause", "(waits)", "iris_loads_waiting"),

@@ -23,6 +23,9 @@ from typing import TypeVar
 from argon2 import Parameters, PasswordHasher, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from iris.core.catalogue import ErrorCode
+from iris.http.problems import Problem
+
 LENGTH_MIN, LENGTH_MAX = 8, 256  # characters
 _NICENESS = 10
 
@@ -44,14 +47,18 @@ class Argon2Profile(Enum):
 
 
 class Passwords:
-    """Hashes and checks passwords in `threads` threads (password_hashes_max); others wait. Close it at shutdown."""
+    """Hashes and checks passwords in `threads` threads; others wait. Close it at shutdown.
 
-    def __init__(self, profile: Argon2Profile, threads: int) -> None:
+    Limits: password_hashes_max, password_hashes_waiting_max. At the second one Problem(OVERLOADED) is raised.
+    """
+
+    def __init__(self, profile: Argon2Profile, threads: int, waiting_max: int) -> None:
         self.profile = profile
         self._hasher = PasswordHasher.from_parameters(profile.parameters)
         self._nobodys = _hash_of_nobody(profile.parameters)
         self._threads = ThreadPoolExecutor(threads, "iris-argon2", initializer=_be_nice)
         self._limit = threads
+        self._waiting_max = waiting_max
         self._begun = 0
 
     @property
@@ -85,6 +92,8 @@ class Passwords:
             return False
 
     async def _run(self, work: Callable[[], _Found]) -> _Found:
+        if self.waiting >= self._waiting_max:
+            raise Problem(ErrorCode.OVERLOADED)
         self._begun += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)

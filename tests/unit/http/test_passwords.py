@@ -33,7 +33,7 @@ def test_a_password_of_yesterdays_parameters_is_hashed_anew_at_log_in(tmp_path: 
         async with an_api(tmp_path, profile=Argon2Profile.FULL) as api:
             user = await api.register("ada")
             row = api.authority.users[user_unit(user_from_text(user))]
-            cheap = Passwords(Argon2Profile.CHEAP, 1)
+            cheap = Passwords(Argon2Profile.CHEAP, 1, 8)
             row.password = old = await cheap.hash(PASSWORD)
             cheap.close()
             tokens = await api.log_in("ada")
@@ -47,7 +47,7 @@ def test_a_password_of_yesterdays_parameters_is_hashed_anew_at_log_in(tmp_path: 
 
 def test_the_cheap_profile_weakens_no_stored_hash() -> None:
     async def case() -> None:
-        full, cheap = Passwords(Argon2Profile.FULL, 1), Passwords(Argon2Profile.CHEAP, 1)
+        full, cheap = Passwords(Argon2Profile.FULL, 1, 8), Passwords(Argon2Profile.CHEAP, 1, 8)
         encoded = full._nobodys
         assert not cheap.outdated(encoded)
         assert not full.outdated(encoded)
@@ -60,7 +60,7 @@ def test_the_cheap_profile_weakens_no_stored_hash() -> None:
 
 def test_right_wrong_and_nobodys_password() -> None:
     async def case() -> None:
-        passwords = Passwords(Argon2Profile.CHEAP, 2)
+        passwords = Passwords(Argon2Profile.CHEAP, 2, 8)
         encoded = await passwords.hash(PASSWORD)
         assert encoded != await passwords.hash(PASSWORD)
         assert await passwords.verify(encoded, PASSWORD)
@@ -76,7 +76,7 @@ def test_right_wrong_and_nobodys_password() -> None:
 
 @pytest.mark.parametrize("profile", Argon2Profile)
 def test_nobodys_hash_costs_what_a_real_one_costs(profile: Argon2Profile) -> None:
-    passwords = Passwords(profile, 1)
+    passwords = Passwords(profile, 1, 8)
     assert argon2.extract_parameters(passwords._nobodys) == profile.parameters
     passwords.close()
 
@@ -84,7 +84,7 @@ def test_nobodys_hash_costs_what_a_real_one_costs(profile: Argon2Profile) -> Non
 def test_no_more_hashes_at_once_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     async def case() -> None:
         threads = quick(password_hashes_max=2).password_hashes_max
-        passwords = Passwords(Argon2Profile.CHEAP, threads)
+        passwords = Passwords(Argon2Profile.CHEAP, threads, 8)
         running, most, lock, go = 0, 0, threading.Lock(), threading.Event()
         full_house = threading.Barrier(threads + 1)
 
