@@ -72,18 +72,19 @@ async def register(body: NewUser, service: TheService, address: Address) -> Prof
     encoded = await service.passwords.hash(body.password)
     result = await service.authority.ask(user_unit(user), None, CreateUser(body.handle, body.name, encoded, invite))
     if isinstance(result, Refused) and result.code in (ErrorCode.HANDLE_TAKEN, ErrorCode.INVITE_INVALID):
-        earlier = await _registered_before(service, body)
+        earlier = await _registered_before(service, body, address)
         if earlier is not None:
             profile = await service.ask(user_unit(earlier.user), GetProfile(), Profile)
             return ProfileAnswer(user_id=user_text(profile.user), handle=profile.handle, name=profile.name)
     expect(result, Done)
+    service.familiar.note(user, address)
     return ProfileAnswer(user_id=user_text(user), handle=body.handle, name=body.name)
 
 
-async def _registered_before(service: Service, body: NewUser) -> Known | None:
+async def _registered_before(service: Service, body: NewUser, address: str) -> Known | None:
     """The user of this handle and password. It is no better an oracle than a log-in: the same attempts are counted."""
     try:
-        return await who_is(service, body.handle, body.password)
+        return await who_is(service, body.handle, body.password, address)
     except Problem as problem:
         if problem.code == ErrorCode.RATE_LIMITED:
             return None
@@ -96,9 +97,12 @@ async def read_account(service: TheService, auth: Asker) -> AccountAnswer:
     return _account(await service.ask_own(auth, GetAccount(), Account))
 
 
-@router.patch("/v1/me", responses=documented(*WITH_TOKEN, ErrorCode.HANDLE_TAKEN))
+@router.patch("/v1/me", responses=documented(*WITH_TOKEN, ErrorCode.HANDLE_TAKEN, ErrorCode.RATE_LIMITED))
 async def change_account(body: AccountChange, service: TheService, auth: Asker) -> AccountAnswer:
-    """Change handle, name or privacy; what is left out or null stays."""
+    """Change handle, name or privacy; what is left out or null stays. A new handle counts as a look-up of it."""
+    if body.handle is not None:
+        await service.check(auth)
+        service.spend(Rate.LOOKUP_BY_USER, user_text(auth.user))
     privacy = body.privacy or PrivacyChange()
     change = UpdateAccount(
         handle=body.handle,

@@ -19,7 +19,7 @@ from iris.http.gate import Gate
 from iris.http.keys import KeyRing
 from iris.http.passwords import Passwords
 from iris.http.problems import FieldFault, Problem, ProblemDocument
-from iris.http.rates import RateTable
+from iris.http.rates import Familiar, RateTable
 from iris.http.service import ApiSettings, Service
 
 _ROUTERS = (accounts.router, sessions.router, devices.router, contacts.router, people.router)
@@ -45,7 +45,8 @@ def create_api(
     clock: ms since 1970. on_refused: called with the catalogue name of every refusal (iris_http_refused_total).
     `app.state.service.rates.rows` is iris_http_rate_rows, `passwords.waiting` is iris_http_hashes_waiting.
     """
-    service = Service(authority, keys, passwords, settings, RateTable(limits), clock, on_refused)
+    familiar = Familiar(limits.rate_table_rows_max)
+    service = Service(authority, keys, passwords, settings, RateTable(limits), clock, on_refused, familiar)
     app = FastAPI(
         title="Iris",
         version=settings.version,

@@ -1,7 +1,7 @@
 """Who knows a password, and how refresh secrets follow each other.
 
-Failed attempts are counted per handle. An attempt is counted when it begins and forgotten when the password was
-right, so a hundred attempts at once are not a way around the limit.
+Failed attempts are counted per handle, and apart from that per address where the user is known. An attempt is counted
+when it begins and forgotten when the password was right, so a hundred attempts at once are not a way around the limit.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import secrets
 from typing import NamedTuple
 
 from iris.core.catalogue import ErrorCode
-from iris.core.ids import handle_unit, user_from_text, user_text, user_unit
+from iris.core.ids import USER_BYTES, handle_unit, user_from_text, user_text, user_unit
 from iris.core.requests import Auth, Credentials, GetCredentials, LookUpName, NameHolders, Refused
 from iris.http.problems import Problem, expect
 from iris.http.rates import Rate
@@ -30,32 +30,41 @@ class Known(NamedTuple):
     credentials: Credentials
 
 
-async def who_is(service: Service, handle: str, password: str) -> Known | None:
-    """The user of `handle` when the password is right. An unknown handle takes as long as a wrong password.
+async def who_is(service: Service, handle: str, password: str, address: str) -> Known | None:
+    """The user of `handle` when the password is right. An unknown handle costs what a wrong password costs.
 
+    An address from which the user has logged in or refreshed before has an allowance of its own: a stranger who
+    guesses, from however many addresses, uses up that of strangers and keeps nobody out who comes from a known one.
     Raises Problem: RATE_LIMITED after too many wrong passwords for this handle, or what a shard refused.
     """
-    service.spend(Rate.LOGIN_OF_HANDLE, handle)
+    holders = await service.ask(handle_unit(handle), LookUpName(), NameHolders)
+    user = holders.users[0] if holders.users else _nobody(service.keys.refresh, handle)
+    key = f"{handle} {address}" if service.familiar.knows(user, address) else handle
+    service.spend(Rate.LOGIN_OF_HANDLE, key)
     wrong = False
     try:
-        known = await _who_is(service, handle, password)
+        known = await _who_is(service, user, password)
         wrong = known is None
+        if known is not None:
+            service.familiar.note(user, address)
         return known
     finally:
         if not wrong:
-            service.rates.give_back(Rate.LOGIN_OF_HANDLE, handle)
+            service.rates.give_back(Rate.LOGIN_OF_HANDLE, key)
 
 
-async def _who_is(service: Service, handle: str, password: str) -> Known | None:
-    holders = await service.ask(handle_unit(handle), LookUpName(), NameHolders)
-    for user in holders.users[:1]:
-        result = await service.authority.ask(user_unit(user), None, GetCredentials())
-        if isinstance(result, Refused) and result.code == ErrorCode.UNKNOWN_USER:
-            break
-        credentials = expect(result, Credentials)
-        return Known(user, credentials) if await service.passwords.verify(credentials.password, password) else None
-    await service.passwords.verify(None, password)
-    return None
+async def _who_is(service: Service, user: bytes, password: str) -> Known | None:
+    result = await service.authority.ask(user_unit(user), None, GetCredentials())
+    if isinstance(result, Refused) and result.code == ErrorCode.UNKNOWN_USER:
+        await service.passwords.verify(None, password)
+        return None
+    credentials = expect(result, Credentials)
+    return Known(user, credentials) if await service.passwords.verify(credentials.password, password) else None
+
+
+def _nobody(key: bytes, handle: str) -> bytes:
+    """A user who does not exist, always the same for a handle: a shard is asked for it as for one who does."""
+    return hmac.digest(key, b"nobody\0" + handle.encode(), "sha256")[:USER_BYTES]
 
 
 async def confirm(service: Service, auth: Auth, *passwords: str) -> int:

@@ -17,6 +17,7 @@ from enum import Enum
 from iris.core.catalogue import Limits
 
 _MINUTE_MS = 60_000
+ADDRESSES_PER_USER = 8
 
 
 class Rate(Enum):
@@ -65,6 +66,29 @@ class RateTable:
         self._forgiven_at.move_to_end(row)
         if len(self._forgiven_at) > self._rows_max:
             self._forgiven_at.popitem(last=False)
+
+
+class Familiar:
+    """From which addresses a user has shown the right password or refresh token; kept in memory only.
+
+    Of each user the newest ADDRESSES_PER_USER, of at most `users_max` users: the one heard of longest ago goes.
+    """
+
+    def __init__(self, users_max: int) -> None:
+        self._users_max = users_max
+        self._addresses: OrderedDict[bytes, tuple[str, ...]] = OrderedDict()
+
+    def note(self, user: bytes, address: str) -> None:
+        """The user has shown from this address who it is."""
+        others = [other for other in self._addresses.get(user, ()) if other != address]
+        self._addresses[user] = (*others, address)[-ADDRESSES_PER_USER:]
+        self._addresses.move_to_end(user)
+        if len(self._addresses) > self._users_max:
+            self._addresses.popitem(last=False)
+
+    def knows(self, user: bytes, address: str) -> bool:
+        """Whether the user has been there."""
+        return address in self._addresses.get(user, ())
 
 
 def address_key(host: str | None) -> str:

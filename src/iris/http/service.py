@@ -24,7 +24,7 @@ from iris.http.keys import KeyRing
 from iris.http.models import AccessAnswer
 from iris.http.passwords import Passwords
 from iris.http.problems import Problem, answer, expect
-from iris.http.rates import Rate, RateTable, address_key
+from iris.http.rates import Familiar, Rate, RateTable, address_key
 
 _Kind = TypeVar("_Kind")
 
@@ -59,6 +59,7 @@ class Service:
     rates: RateTable
     clock: Callable[[], int]
     on_refused: Callable[[str], None]
+    familiar: Familiar
 
     async def ask(self, unit: bytes, operation: Operation, kind: type[_Kind]) -> _Kind:
         """Ask without a token. Raises Problem when refused."""

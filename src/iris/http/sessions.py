@@ -43,7 +43,7 @@ router = APIRouter(tags=["sessions"])
 async def log_in(body: LogIn, service: TheService, address: Address) -> SessionAnswer:
     """Log in: link a device and get its tokens."""
     service.spend(Rate.LOGIN_FROM_ADDRESS, address)
-    known = await who_is(service, body.handle, body.password)
+    known = await who_is(service, body.handle, body.password, address)
     if known is None:
         raise Problem(ErrorCode.CREDENTIALS_WRONG)
     secret = first_secret(service.keys.refresh, known, body.nonce)
@@ -80,7 +80,7 @@ async def _same_password(service: Service, known: Known, linked: Linked) -> None
 
 
 @router.post("/v1/tokens", responses=documented(ErrorCode.REFRESH_INVALID))
-async def refresh(body: Refresh, service: TheService) -> TokensAnswer:
+async def refresh(body: Refresh, service: TheService, address: Address) -> TokensAnswer:
     """A new access token and the next refresh token.
 
     Keep the nonce until the answer is stored: a repeat with it is safe. A refresh token that was used before,
@@ -96,6 +96,7 @@ async def refresh(body: Refresh, service: TheService) -> TokensAnswer:
     if isinstance(result, Refused) and result.code in (ErrorCode.UNKNOWN_USER, ErrorCode.UNKNOWN_DEVICE):
         raise Problem(ErrorCode.REFRESH_INVALID)
     access = service.access(token.user, token.device, expect(result, Rotated).gen)
+    service.familiar.note(token.user, address)
     return TokensAnswer(refresh_token=token._replace(secret=following).text, **access.model_dump())
 
 
