@@ -84,6 +84,10 @@ class Gate:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
         """The whole body; None when the client went away. Raises Problem when it is too large or too slow."""
+        names = {name for name, _ in scope["headers"]}
+        if b"content-length" in names and b"transfer-encoding" in names:
+            # RFC 9112, 6.1: two lengths are how requests are smuggled past a proxy that believes the other one.
+            raise Problem(ErrorCode.INVALID_REQUEST, "A body has one length.", headers=_CLOSE)
         for name, value in scope["headers"]:
             # int() does not raise: the parser lets digits only through.
             if name == b"content-length" and int(value) > self._body_bytes_max:

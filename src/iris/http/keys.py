@@ -64,7 +64,7 @@ class KeyRing:
     def open(cls, folder: Path, now_ms: int) -> KeyRing:
         """The ring of a data folder; at first start its keys are made.
 
-        Raises KeyFileError when the file is damaged, of a newer version or readable by others.
+        Raises KeyFileError when the file is damaged, of a newer version, somebody else's or readable by others.
         """
         path = folder / FILE_NAME
         try:
@@ -76,10 +76,13 @@ class KeyRing:
         except OSError as error:
             raise KeyFileError(f"{path}: {error.strerror}") from error
         with open(descriptor, "rb") as file:
-            mode = os.fstat(descriptor).st_mode
-            if mode & 0o077:
+            found = os.fstat(descriptor)
+            if found.st_uid != os.geteuid():
+                raise KeyFileError(f"{path} belongs to another user: whoever wrote it knows the keys")
+            if found.st_mode & 0o077:
                 raise KeyFileError(
-                    f"{path} may be read by others (mode {mode & 0o777:04o}): chmod 600 it, then rotate the keys"
+                    f"{path} may be read by others (mode {found.st_mode & 0o777:04o}): chmod 600 it if nobody has, "
+                    "else delete it: all must log in again, and nobody can make their tokens"
                 )
             raw = file.read(_FILE_BYTES_MAX)
         return cls(path, _parse(path, raw))
