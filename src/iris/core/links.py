@@ -1,7 +1,8 @@
 """Devices of a user: link, unlink, refresh secrets, and ending the sessions that must not go on.
 
 A new device starts at the newest row, unless it is the only one: then it starts where the last one had got to, so
-that what came while there was none is not lost. Device numbers are never reused. Sessions are closed before the
+that what came while there was none is not lost. Device numbers are never reused, not even after a restore: else the
+token of a device that was linked after the backup would stand for another device. Sessions are closed before the
 answer is given, in the same commit, so that "logged out" is true when it is said.
 """
 
@@ -16,6 +17,8 @@ from iris.core.rows import CursorRow, DeviceRow, Gone
 from iris.core.turn import Turn
 from iris.core.user import BASE_DEVICE, Device, User
 
+RESTORE_EPOCHS_LOG2 = 12  # a restore raises the epoch by 4,096
+NUMBERS_AT_RESTORE = 1_024  # device numbers left out then: more than a user links between backup and restore
 CLOCK_MARGIN_MS = 120_000  # tokens are taken a little past their expiry (clock leeway); revocations live longer
 
 
@@ -28,7 +31,7 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
             return Linked(device.number, account.gen)  # the same log-in again
     if len(user.devices) >= turn.limits.devices_max:
         return Refused(int(ErrorCode.DEVICE_LIMIT))
-    number = account.next_device
+    number = max(account.next_device, (turn.epoch >> RESTORE_EPOCHS_LOG2) * NUMBERS_AT_RESTORE + 1)
     user.account = account._replace(next_device=number + 1)
     if user.devices:
         start = CursorRow(user.id, number, user.head, 0, user.pos, user.size, 0)

@@ -36,6 +36,23 @@ def test_numbers_are_never_used_again_also_after_a_restart(world: World) -> None
     assert world.link(ada.user).device == 2
 
 
+def test_numbers_are_never_used_again_also_after_a_restore(world: World) -> None:
+    """Else the token of a device that was linked after the backup would stand for the next device."""
+    (ada,) = world.join("ada")
+    world.store.backup("evening")
+    later = world.link(ada.user)
+    for client in world.clients:
+        client.lost(None)
+    world.store = world.store.restore("evening")
+    world._boot()
+    other = world.link(ada.user)
+    assert other.device != later.device
+    later.connect()
+    world.settle()
+    assert later.closed == CloseCode.TOKEN_REVOKED
+    assert other.closed is None
+
+
 def test_the_same_login_again_is_the_same_device(world: World) -> None:
     user = world.register("ada")
     first = world.ask(user_unit(user), LinkDevice("phone", b"r" * 32))
