@@ -281,7 +281,7 @@ class ClientCore:
         if self.state in IN_SESSION:
             times += [self._refresh_at, self._expire_at, self._watch_at, self._inbox.timeout()]
             times += [self._reads.next_timeout(self._outbox.repeat_ms), self._outbox.next_timeout()]
-            if self.state is State.CATCHING_UP:
+            if self.state is State.CATCHING_UP and self._inbox.settled:  # else the end of the commit looks
                 times.append(self._quiet_at)
         return min((time for time in times if time is not None), default=None)
 

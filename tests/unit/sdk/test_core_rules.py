@@ -235,6 +235,19 @@ def test_an_ack_waits_for_the_commit_and_so_does_the_next_hello() -> None:
     assert hello.cursor == pb.Cursor(seq=1)
 
 
+def test_a_long_commit_while_catching_up_makes_no_busy_loop() -> None:
+    bench = Bench()
+    bench.live(head=30, head_rev=1)
+    bench.held = True
+    bench.receive(deliver=deliver(10, 0))
+    bench.tick(2000)  # longer than a client waits for more; the commit is still under way
+    due = bench.core.next_timeout()
+    assert due is None or due > bench.now
+    bench.finish()
+    bench.tick(0)
+    assert bench.core.state is State.LIVE
+
+
 def test_a_restored_server_sets_the_cursor_and_a_cut_one_is_told_as_a_gap() -> None:
     bench = Bench(seq=50, rev=20)
     bench.live(reset=True, head=30, head_rev=5)
