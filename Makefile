@@ -11,6 +11,7 @@ BIN := $(VENV)/bin
 ENGINE := src/iris/_engine.abi3.so
 # Folders count too: a file that was removed changes its folder's time.
 ENGINE_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find engine protocol/iris -not -name '*.md' 2>/dev/null)
+SDK_TS := sdk/typescript
 TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -22,7 +23,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: help run test build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -57,6 +58,9 @@ rust-test: setup ## cargo test
 py-test: setup ## pytest
 	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
+test-web: $(SDK_TS)/node_modules/.stamp ## the TypeScript SDK: types, lint, tests
+	cd $(SDK_TS) && npm run --silent check && npm run --silent test
+
 fmt: $(VENV)/.dev ## format Python and Rust
 	$(BIN)/ruff check --quiet --fix
 	$(BIN)/ruff format
@@ -75,6 +79,12 @@ clean: ## remove what was built; iris-data/ stays
 	rm -rf $(VENV) target dist $(ENGINE) .mypy_cache .ruff_cache .pytest_cache
 
 # --- set-up, once ---
+$(SDK_TS)/node_modules/.stamp: $(SDK_TS)/package.json $(SDK_TS)/package-lock.json
+	@scripts/doctor.sh node
+	@echo "iris: installing the pinned npm packages into $(SDK_TS)"
+	@cd $(SDK_TS) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
 $(BIN)/python:
 	@scripts/doctor.sh build
 	@python=$$(scripts/doctor.sh python) && "$$python" -m venv $(VENV)

@@ -2,6 +2,7 @@
 # Says in one line what is missing to build Iris, with the fix; exit 1. Prints nothing when all is there.
 #   doctor.sh python    print the path of the first Python that is new enough
 #   doctor.sh build     Rust toolchain and C compiler
+#   doctor.sh node      Node.js and npm, for the TypeScript SDK
 set -u
 
 RUST_MIN=87 # minor version of Rust 1, as in clippy.toml
@@ -32,8 +33,14 @@ build)
     command -v "${CC:-cc}" >/dev/null 2>&1 ||
         fail "needs a C compiler (${CC:-cc} not found); install one (Debian, Ubuntu: apt install build-essential; Fedora: dnf install gcc)"
     ;;
+node)
+    command -v npm >/dev/null 2>&1 ||
+        fail "needs Node.js 20 or newer with npm, for the TypeScript SDK (Debian, Ubuntu: apt install nodejs npm)"
+    major=$(node --version 2>/dev/null | sed -n 's/^v\([0-9]*\)\..*/\1/p')
+    [ "${major:-0}" -ge 20 ] || fail "needs Node.js 20 or newer, found $(node --version 2>&1)"
+    ;;
 *)
-    echo "usage: doctor.sh python|build" >&2
+    echo "usage: doctor.sh python|build|node" >&2
     exit 2
     ;;
 esac

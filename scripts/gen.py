@@ -19,6 +19,9 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+from scripts import gen_typescript as typescript  # noqa: E402
+
 PROTOCOL = ROOT / "protocol"
 PROTO_PACKAGE = "iris/v1"
 PB_PACKAGE = "src/iris_sdk/_pb"
@@ -368,6 +371,7 @@ def outputs() -> dict[str, bytes]:
         "src/iris/core/catalogue.py": python_catalogue("the server", errors, closes, limits),
         "src/iris_sdk/catalogue.py": python_catalogue("the SDK", errors, closes, limits),
         "engine/src/catalogue.rs": rust_catalogue(errors, closes, limits),
+        "sdk/typescript/src/catalogue.ts": typescript.catalogue(errors, closes, limits),
         "docs/reference/errors.md": errors_page(errors, closes),
         "docs/reference/limits.md": limits_page(limits),
     }
