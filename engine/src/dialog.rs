@@ -71,7 +71,9 @@ impl Conn {
     /// A first message that only a Hello may not be as large as is a bad frame, not a broken rule of WebSocket.
     fn violation_code(&mut self, violation: Violation, input: &mut [u8], turn: &Turn) -> u16 {
         let max = turn.shared.limits.message_bytes_max as usize;
-        if self.phase == Phase::Hello && self.reader.next(input, max).is_ok() {
+        // (Only of a size may it be asked again: for another violation the payload may be unmasked already.)
+        let is_size = self.phase == Phase::Hello && violation == Violation::TooBig;
+        if is_size && self.reader.next(input, max).is_ok() {
             return close::BAD_FRAME;
         }
         violation.code()
@@ -120,10 +122,8 @@ impl Conn {
             Item::Message(message) => self.on_message(message, turn),
             Item::Joined(message) => self.on_message(&message, turn),
             Item::Part | Item::Pong => Ok(()),
-            Item::Ping(payload) if self.phase != Phase::Closing => {
-                self.say(ws::PONG, payload, turn)
-            }
-            Item::Ping(_) => Ok(()),
+            // Also after our close frame: only theirs ends this duty (RFC 6455, 5.5.2).
+            Item::Ping(payload) => self.say(ws::PONG, payload, turn),
             Item::Close(code) => self.on_close(code, turn),
         }
     }

@@ -3,7 +3,11 @@
 //! Nothing after the first head is ever read as HTTP: what is not an upgrade goes to the API byte by byte, so the two cannot
 //! disagree about where a request ends.
 
+mod fields;
+
 use ring::digest;
+
+use fields::{is_extension, is_host, is_token, Fields};
 
 pub const PATH: &str = "/v1/connect";
 pub const SUBPROTOCOL: &str = "iris.v1.pb";
@@ -70,7 +74,8 @@ impl Refusal {
             Self::Version => (
                 "426 Upgrade Required",
                 "only WebSocket version 13 is spoken",
-                "Sec-WebSocket-Version: 13\r\n",
+                // RFC 9110, 15.5.22: it says what to upgrade to, and 7.8: as an option of this connection
+                "Sec-WebSocket-Version: 13\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
             ),
             Self::Subprotocol => (
                 "400 Bad Request",
@@ -137,8 +142,7 @@ pub fn read_head(input: &[u8], max: usize) -> Head {
     let Some((method, target, version)) = request_line(lines.next().unwrap_or_default()) else {
         return Head::Refused(Refusal::NotHttp);
     };
-    let path = target.split('?').next().unwrap_or_default();
-    if path != PATH {
+    if path_of(target) != PATH {
         return Head::Foreign;
     }
     let fields = Fields::read(lines);
@@ -149,7 +153,7 @@ pub fn read_head(input: &[u8], max: usize) -> Head {
         return Head::Foreign;
     }
     match fields.map_or(Err(Refusal::NotHttp), |fields| {
-        fields.upgrade(method, version)
+        judge(&fields, method, version)
     }) {
         Ok(accept) => Head::Upgrade {
             length: end + 4,
@@ -169,74 +173,56 @@ fn request_line(line: &str) -> Option<(&str, &str, &str)> {
     good.then_some((method, target, version))
 }
 
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+/// The path of a request target in origin form or, as a proxy sends it, in absolute form (RFC 9112, 3.2).
+fn path_of(target: &str) -> &str {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let (front, rest) = target.split_at_checked(scheme.len())?;
+        front.eq_ignore_ascii_case(scheme).then_some(rest)
+    });
+    let origin = rest.map_or(target, |rest| {
+        rest.find(['/', '?']).map_or("", |start| &rest[start..])
+    });
+    origin.split('?').next().unwrap_or_default()
 }
 
-struct Fields<'a>(Vec<(&'a str, &'a str)>);
-
-impl<'a> Fields<'a> {
-    fn read(lines: impl Iterator<Item = &'a str>) -> Option<Self> {
-        lines
-            .map(|line| {
-                let (name, value) = line.split_once(':')?;
-                let good = !name.is_empty() && name.bytes().all(is_token);
-                good.then(|| (name, value.trim_matches([' ', '\t'])))
-            })
-            .collect::<Option<Vec<_>>>()
-            .map(Self)
+/// Whether a head asks well for Iris; the answer to its key, or why not.
+fn judge(fields: &Fields<'_>, method: &str, version: &str) -> Result<String, Refusal> {
+    let bad = |why| Err(Refusal::BadUpgrade(why));
+    if method != "GET" || version != "HTTP/1.1" {
+        return bad("an upgrade is a GET of HTTP/1.1");
     }
-
-    fn all<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'a str> + 'n {
-        self.0
-            .iter()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| *value)
+    if !fields.only("host").is_some_and(is_host) {
+        return bad("exactly one good Host is needed");
     }
-
-    fn only(&self, name: &str) -> Option<&'a str> {
-        let mut values = self.all(name);
-        values.next().filter(|_| values.next().is_none())
+    if !fields.has_token("connection", "upgrade") {
+        return bad("Connection: Upgrade is missing");
     }
-
-    fn has_token(&self, name: &str, token: &str) -> bool {
-        self.all(name)
-            .flat_map(|value| value.split(','))
-            .any(|part| part.trim().eq_ignore_ascii_case(token))
+    if fields.all("transfer-encoding").next().is_some()
+        || fields.all("content-length").any(|length| length != "0")
+    {
+        return bad("an upgrade has no body");
     }
-
-    fn upgrade(&self, method: &str, version: &str) -> Result<String, Refusal> {
-        let bad = |why| Err(Refusal::BadUpgrade(why));
-        if method != "GET" || version != "HTTP/1.1" {
-            return bad("an upgrade is a GET of HTTP/1.1");
-        }
-        if self.only("host").is_none() {
-            return bad("exactly one Host is needed");
-        }
-        if !self.has_token("connection", "upgrade") {
-            return bad("Connection: Upgrade is missing");
-        }
-        if self.all("transfer-encoding").next().is_some()
-            || self.all("content-length").any(|length| length != "0")
-        {
-            return bad("an upgrade has no body");
-        }
-        if self.only("sec-websocket-version") != Some(VERSION) {
-            return Err(Refusal::Version);
-        }
-        let Some(key) = self.only("sec-websocket-key").filter(|key| is_key(key)) else {
-            return bad("Sec-WebSocket-Key must be 16 bytes in base64");
-        };
-        // Names of subprotocols are compared with their case (RFC 6455, 4.1).
-        if !self
-            .all("sec-websocket-protocol")
-            .flat_map(|value| value.split(','))
-            .any(|name| name.trim() == SUBPROTOCOL)
-        {
-            return Err(Refusal::Subprotocol);
-        }
-        Ok(accept(key))
+    if fields.only("sec-websocket-version") != Some(VERSION) {
+        return Err(Refusal::Version);
     }
+    let Some(key) = fields.only("sec-websocket-key").filter(|key| is_key(key)) else {
+        return bad("Sec-WebSocket-Key must be 16 bytes in base64");
+    };
+    // Names of subprotocols are compared with their case (RFC 6455, 4.1).
+    if !fields
+        .parts("sec-websocket-protocol")
+        .any(|name| name == SUBPROTOCOL)
+    {
+        return Err(Refusal::Subprotocol);
+    }
+    // None is taken up, but a malformed list must fail the connection (RFC 6455, 9.1).
+    if !fields
+        .parts("sec-websocket-extensions")
+        .all(|part| part.is_empty() || is_extension(part))
+    {
+        return bad("Sec-WebSocket-Extensions is malformed");
+    }
+    Ok(accept(key))
 }
 
 fn is_key(key: &str) -> bool {
@@ -330,6 +316,7 @@ mod tests {
     fn variants_that_are_good() {
         for head in [
             with("/v1/connect", "/v1/connect?x=1"),
+            with("/v1/connect", "HTTP://a:1/v1/connect?x=1"),
             with("Upgrade: websocket", "uPGRADE:\tWebSocket "),
             with(
                 "iris.v9.pb, iris.v1.pb",
@@ -340,6 +327,11 @@ mod tests {
                 "Host: a",
                 "Host: a\r\nSec-WebSocket-Extensions: permessage-deflate",
             ),
+            with(
+                "Host: a",
+                "Host: a\r\nSec-WebSocket-Extensions: a; b=c; d=\"e\",, f\r\nSec-WebSocket-Extensions:",
+            ),
+            with("Host: a", "Host: [::1]:8460"),
         ] {
             assert!(matches!(read(&head), Head::Upgrade { .. }), "{head}");
         }
@@ -384,6 +376,21 @@ mod tests {
                 "400",
             ),
             (with(", iris.v1.pb", ", IRIS.v1.pb"), "400"),
+            (with("iris.v1.pb\r", "iris.v1.pb\u{a0}\r"), "400"),
+            (with("Host: a", "Host: a b"), "400"),
+            (with("Host: a", "Host: a,b"), "400"),
+            (
+                with("Host: a", "Host: a\r\nSec-WebSocket-Extensions: a b"),
+                "400",
+            ),
+            (
+                with("Host: a", "Host: a\r\nSec-WebSocket-Extensions: a; =b"),
+                "400",
+            ),
+            (
+                with("Host: a", "Host: a\r\nSec-WebSocket-Extensions: a; b=\"c"),
+                "400",
+            ),
         ];
         for (head, status) in cases {
             match read(&head) {
@@ -407,6 +414,8 @@ mod tests {
             "POST /v1/register HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}".to_string(),
             with("/v1/connect", "/v1/connecting"),
             with("/v1/connect", "/other"),
+            with("/v1/connect", "http://v1/connect"),
+            with("/v1/connect", "ws://a/v1/connect"),
             without("Upgrade: websocket\r\n"),
             with("Upgrade: websocket", "Upgrade: h2c"),
         ] {
@@ -428,6 +437,10 @@ mod tests {
         }
         let folded = with("Host: a", "Host: a\r\n b");
         assert_eq!(read(&folded), Head::Foreign);
+        for hidden in ["X: y\nContent-Length: 5", "X: y\rz", "X: \0"] {
+            let head = with("Host: a", &format!("Host: a\r\n{hidden}"));
+            assert_eq!(read(&head), Head::Foreign, "{hidden:?}");
+        }
     }
 
     #[test]
