@@ -9,19 +9,14 @@ for clients, whose cores are given the protobuf messages made of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from iris.core.catalogue import Limits
     from iris.core.requests import Auth, Operation, Result
     from iris.core.rows import Write
-    from iris.edge.edge import Edge
-    from iris.shard.core import NodeCore
-    from iris.store.memory import MemoryStore
-    from iris_sdk.core import ClientCore
     from iris_sdk.core import effects as fx
-    from iris_sdk.store import HistoryRow
+    from iris_sim import client, people, profile, server, world
 
 
 class Violation(AssertionError):
@@ -55,66 +50,12 @@ class Positions(NamedTuple):
     read_wanted: int  # ... as the person has read; 0 when the server has shown as much
 
 
-class Profile(Protocol):
-    """What a device has on its disk (SQLite or dictionaries); see iris_sdk.store.Reader."""
-
-    def cursor(self) -> tuple[int, int]: ...  # (seq, rev)
-    def history(self) -> Sequence[HistoryRow]: ...  # every row, by n
-    def reads(self) -> Mapping[bytes, Positions]: ...  # by conversation
-    def waiting(self) -> int: ...  # messages without an answer
-
-
-class UserView(Protocol):
-    """A person."""
-
-    id: bytes
-    handle: str
-    devices: Sequence[DeviceView]  # all that were ever linked, in the order of linking
-    deleted: bool
-
-
-class DeviceView(Protocol):
-    """One linked device with its app and its profile."""
-
-    user: UserView
-    number: int  # as the server knows it
-    name: str  # for people: "ada/1"
-    profile: Profile
-    core: ClientCore | None  # None while the process does not run
-    conn: int  # of the connection, 0 when there is none
-    server: int  # the server that it is connected to
-    linked_at: int  # µs
-    unlinked: bool  # logged out, unlinked, or its account is deleted: it gets nothing any more
-    restored: bool  # was ever set back to an older copy of its profile
-    online: bool  # the person wants it to be connected
-
-
-class ServerView(Protocol):
-    """One server process: an edge and a share of the shards, on its own store."""
-
-    number: int
-    alive: bool
-    core: NodeCore
-    edge: Edge
-    store: MemoryStore
-    restored: bool  # its store was ever set back to a backup
-
-    def wall(self) -> int: ...  # ms since 1970 by its own clock
-
-
-class WorldView(Protocol):
-    """Everything."""
-
-    seed: int
-    now: int  # µs
-    ms: int
-    healing: bool  # faults are over
-    limits: Limits
-    users: Sequence[UserView]
-    devices: Sequence[DeviceView]
-    servers: Sequence[ServerView]
-    counts: Mapping[str, int]  # operations and faults done, by kind
-    leaps: Sequence[tuple[int, int]]  # (µs, ms) when days passed at once, and how much
+# What may be read, by the names under which observers know it; the classes say what their fields mean.
+Profile: TypeAlias = "profile.Profile"
+UserView: TypeAlias = "people.User"
+DeviceView: TypeAlias = "client.Device"
+ServerView: TypeAlias = "server.Server"
+WorldView: TypeAlias = "world.World"
 
 
 class Observer:
@@ -193,5 +134,11 @@ class Observer:
     def heal(self) -> None:
         """Faults end now; from here on everything must converge."""
 
+    def rested(self) -> None:
+        """Everything has come to rest, or the time for it is over. Then some devices vanish without a word."""
+
+    def vanished(self) -> None:
+        """31 s after some have vanished. Then everybody leaves."""
+
     def end(self) -> None:
-        """The run is over: everything has come to rest, or the time for it is over."""
+        """The run is over: nobody is connected, every user was woken once."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from iris.core.ids import EPOCH_MAX
 from iris.core.rows import (
@@ -63,6 +63,7 @@ class MemoryStore:
         self._closed = False
         self._commits = self._rows = 0
         self._backups: dict[str, tuple[MemoryRows, int]] = {}
+        self.survived: list[Write] = []  # after `crash`: what there is of the commit that was not durable
 
     @property
     def epoch(self) -> int:
@@ -122,11 +123,10 @@ class MemoryStore:
 
         This store is dead afterwards: its reports never come.
         """
-        kept: Iterable[Write] = ()
         if torn:
             lucky = {unit: self._random.random() < 0.5 for unit in dict.fromkeys(map(unit_of, self._pending))}
-            kept = [write for write in self._pending if lucky[unit_of(write)]]
-        self._durable.apply(kept)
+            self.survived = [write for write in self._pending if lucky[unit_of(write)]]
+        self._durable.apply(self.survived)
         return self._next(self._durable, self._epoch + 1)
 
     def reopen(self) -> MemoryStore:
