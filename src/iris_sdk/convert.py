@@ -44,7 +44,7 @@ def peer_text(conversation: bytes, user: bytes) -> str:
 
 def to_event(row: HistoryRow | ReadRow, after: int, user: bytes) -> Event | None:
     """What a row that changed means to somebody who has seen everything up to `after`; None for nothing."""
-    n, conversation = row.changed, row.conversation.hex()
+    n, conversation = row.place(after), row.conversation.hex()
     if isinstance(row, ReadRow):
         return ReadSync(n, conversation, peer_text(row.conversation, user), row.seq)
     if row.kind == "gap":

@@ -42,6 +42,14 @@ class HistoryRow(NamedTuple):
     payload: bytes
     text: str | None
 
+    def place(self, after: int) -> int:
+        """Where on the line it is for a reader who has seen everything up to `after`.
+
+        A copy from another device is first met where it came, though its state may have changed since: else it would
+        be met behind later ones, or never by a reader who stopped in between.
+        """
+        return self.n if self.kind == "own" and self.n > after else self.changed
+
 
 class ReadRow(NamedTuple):
     """This user's read position in a conversation."""
@@ -49,6 +57,10 @@ class ReadRow(NamedTuple):
     changed: int
     conversation: bytes
     seq: int
+
+    def place(self, after: int) -> int:
+        """Where on the line it is."""
+        return self.changed
 
 
 class Reader:
@@ -121,16 +133,17 @@ class Reader:
         return found[0] if found else None
 
     def changes(self, after: int, limit: int = PAGE) -> list[HistoryRow | ReadRow]:
-        """At most `limit` rows of history, and the read positions among them, that changed after `after`, in order."""
+        """About `limit` rows of history, and the read positions among them, that changed after `after`, by place."""
         rows: list[HistoryRow | ReadRow] = list(self._rows("changed > ? ORDER BY changed LIMIT ?", (after, limit)))
         upto = rows[-1].changed if len(rows) == limit else 1 << 62
+        rows += self._rows("n > ? AND n <= ? AND changed > ? AND kind = 'own'", (after, upto, upto))
         reads = self._db.execute(
             "SELECT read_changed, conversation, read FROM conversations"
             " WHERE read_changed > ? AND read_changed > 0 AND read_changed <= ?",
             (after, upto),
         )
         rows += [ReadRow(*row) for row in reads]
-        rows.sort(key=lambda row: row.changed)
+        rows.sort(key=lambda row: row.place(after))
         return rows
 
     def history(self, conversation: bytes | None, after: int, limit: int) -> list[HistoryRow]:

@@ -62,7 +62,7 @@ class Subscription:
             if event is not None:
                 self._ready.append(event)
         if rows:
-            self._position = rows[-1].changed
+            self._position = rows[-1].place(self._position)
         return bool(rows)
 
 
@@ -107,7 +107,7 @@ class Watchers:
             rows = self._reader.changes(self._messages_after)
             if not rows:
                 break
-            self._messages_after = rows[-1].changed
+            self._messages_after = rows[-1].place(self._messages_after)
             for row in rows:
                 if isinstance(row, HistoryRow):
                     for waiter in self._messages.get(row.message_id, ()):

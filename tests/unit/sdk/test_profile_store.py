@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iris_sdk import OutboxFull, ProfileError, ids, schema
+from iris_sdk import Event, OutboxFull, OwnCopy, ProfileError, StateChange, ids, schema
+from iris_sdk.convert import to_event
 from iris_sdk.core import effects as fx
 from iris_sdk.store import HistoryRow, Reader, ReadRow, Writer
 from iris_sdk.worker import FileLock
@@ -133,6 +134,26 @@ def test_changes_after_a_number_are_all_that_happened_since() -> None:
         (ReadRow, after + 3),
     ]
     assert Reader(db).changes(after, limit=1)[0].changed == after + 1
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 5, 100])
+@pytest.mark.parametrize("taken", [1, 2, 3, 100])
+def test_a_copy_from_another_device_is_met_once_and_in_order_however_the_reader_stops(limit: int, taken: int) -> None:
+    """Receipts change copies before a slow reader has come to them; it stops after `taken` events and begins anew."""
+    db = new_profile(ME, 1)
+    copies = [message(seq, own=True, sender=ME, peer_seq=seq) for seq in range(1, 7)]
+    apply(db, *copies[:4], message(20), fx.SaveReceipt(TALK, 1, 0))
+    apply(db, fx.SaveReceipt(TALK, 3, 2), *copies[4:], fx.SaveReceipt(TALK, 5, 5))
+    met: list[Event] = []
+    after = 0
+    while rows := Reader(db).changes(after, limit):
+        page = [event for row in rows if (event := to_event(row, after, ME)) is not None][:taken]
+        met += page
+        after = page[-1].n  # type: ignore[union-attr]  # all of these have one
+    shown = [event.seq for event in met if isinstance(event, OwnCopy)]
+    assert shown == [1, 2, 3, 4, 5, 6]
+    last = {event.seq: event.state for event in met if isinstance(event, OwnCopy | StateChange)}
+    assert last == {1: "read", 2: "read", 3: "read", 4: "read", 5: "read", 6: "accepted"}
 
 
 def test_the_outbox_has_a_limit_and_takes_all_or_nothing() -> None:
