@@ -202,8 +202,12 @@ pub mod limit {
     pub const CONVERSATIONS_MAX: u64 = 10_000;
     /// items; user
     pub const CONTACTS_MAX: u64 = 5000;
-    /// items; user
+    /// items; user; twice as many with those ended in this epoch of the store
     pub const BLOCKS_MAX: u64 = 1000;
+    /// items; user: who blocks this user; above it an ended block is forgotten, else the one longest known
+    pub const BLOCKED_BY_MAX: u64 = 10_000;
+    /// items; user: units whose outbox items were taken; above it the mark not moved for longest goes
+    pub const INBOX_MARKS_MAX: u64 = 20_000;
     /// items; user: connections that watch this user's presence
     pub const WATCHERS_MAX: u64 = 10_000;
     /// items; user and target: items on their way

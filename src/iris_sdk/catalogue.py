@@ -212,7 +212,9 @@ class Limits:
     rewind_interval_ms: int = 1000  # ms; device: between two rewinds asked for by a repeated Ack
     conversations_max: int = 10000  # items; user: conversations with a register; the one changed longest ago goes
     contacts_max: int = 5000  # items; user
-    blocks_max: int = 1000  # items; user
+    blocks_max: int = 1000  # items; user; twice as many with those ended in this epoch of the store
+    blocked_by_max: int = 10000  # items; user: who blocks this user; above it an ended block is forgotten, else the one longest known
+    inbox_marks_max: int = 20000  # items; user: units whose outbox items were taken; above it the mark not moved for longest goes
     watchers_max: int = 10000  # items; user: connections that watch this user's presence
     outbox_rows_max: int = 1000  # items; user and target: items on their way
     outbox_window: int = 64  # items; user and target: outbox rows sent and not confirmed
@@ -292,7 +294,9 @@ LIMITS: dict[str, LimitInfo] = {
     "rewind_interval_ms": LimitInfo("rewind_interval_ms", 1000, "ms", "device: between two rewinds asked for by a repeated Ack", "shard", "shed", "(ignored; the client repeats it)", "iris_rewinds_total"),
     "conversations_max": LimitInfo("conversations_max", 10000, "items", "user: conversations with a register; the one changed longest ago goes", "shard", "shed", "(an old receipt is forgotten)", "iris_registers_dropped_total"),
     "contacts_max": LimitInfo("contacts_max", 5000, "items", "user", "shard", "refuse", "LIST_FULL", "iris_refused_total"),
-    "blocks_max": LimitInfo("blocks_max", 1000, "items", "user", "shard", "refuse", "LIST_FULL", "iris_refused_total"),
+    "blocks_max": LimitInfo("blocks_max", 1000, "items", "user; twice as many with those ended in this epoch of the store", "shard", "refuse", "LIST_FULL", "iris_refused_total"),
+    "blocked_by_max": LimitInfo("blocked_by_max", 10000, "items", "user: who blocks this user; above it an ended block is forgotten, else the one longest known", "shard", "shed", "(the block still holds where it was made)", "iris_blocked_by_dropped_total"),
+    "inbox_marks_max": LimitInfo("inbox_marks_max", 20000, "items", "user: units whose outbox items were taken; above it the mark not moved for longest goes", "shard", "shed", "(an item that is still under way then may come twice)", "iris_inbox_marks_dropped_total"),
     "watchers_max": LimitInfo("watchers_max", 10000, "items", "user: connections that watch this user's presence", "shard", "shed", "(presence is not shown)", "iris_watches_refused_total"),
     "outbox_rows_max": LimitInfo("outbox_rows_max", 1000, "items", "user and target: items on their way", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
     "outbox_window": LimitInfo("outbox_window", 64, "items", "user and target: outbox rows sent and not confirmed", "shard", "pause", "(waits)", "iris_outbox_rows"),

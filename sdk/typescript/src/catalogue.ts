@@ -157,8 +157,12 @@ export const LIMITS = {
   conversations_max: 10000,
   /** items; user */
   contacts_max: 5000,
-  /** items; user */
+  /** items; user; twice as many with those ended in this epoch of the store */
   blocks_max: 1000,
+  /** items; user: who blocks this user; above it an ended block is forgotten, else the one longest known */
+  blocked_by_max: 10000,
+  /** items; user: units whose outbox items were taken; above it the mark not moved for longest goes */
+  inbox_marks_max: 20000,
   /** items; user: connections that watch this user's presence */
   watchers_max: 10000,
   /** items; user and target: items on their way */

@@ -335,7 +335,24 @@ def _put_block(user: User, request: Request, turn: Turn) -> Result:
     old = user.blocks.get(operation.other)
     if (old is None or old.version % 2 == 0) and standing >= turn.limits.blocks_max:
         return Refused(int(ErrorCode.LIST_FULL))
+    if old is None and len(user.blocks) >= 2 * turn.limits.blocks_max:
+        _forget_ended_blocks(user, turn)
+        if len(user.blocks) >= 2 * turn.limits.blocks_max:
+            return Refused(int(ErrorCode.LIST_FULL))
     return _set_block(user, operation.other, True, turn)
+
+
+def _forget_ended_blocks(user: User, turn: Turn) -> None:
+    """Those of earlier epochs: a new block of the same user has a higher version all the same."""
+    for other, row in list(user.blocks.items()):
+        if row.version % 2 == 0 and row.version < _first_version(turn):
+            del user.blocks[other]
+            turn.write(Gone(row))
+
+
+def _first_version(turn: Turn) -> int:
+    """Above every version of an earlier epoch, so that a block made after a restore is not taken for an old one."""
+    return turn.epoch << 20
 
 
 def _delete_block(user: User, request: Request, turn: Turn) -> Result:
@@ -348,7 +365,7 @@ def _set_block(user: User, other: bytes, on: bool, turn: Turn) -> Result:
     old = user.blocks.get(other)
     version = old.version if old else 0
     if (version % 2 == 1) != on:
-        row = user.blocks[other] = BlockRow(user.id, other, version + 1)
+        row = user.blocks[other] = BlockRow(user.id, other, max(version + 1, _first_version(turn) + on))
         turn.write(row)
         user.outbox.raise_register(turn, user_unit(other), outbox.BLOCK, b"", row.version)
         contacts_changed(user, turn)

@@ -10,7 +10,7 @@ from iris.core import accounts, mailbox, outbox, receipts
 from iris.core.catalogue import ErrorCode
 from iris.core.commands import ItemIn, ItemRefused, ItemsDone, RegisterDone, RegisterIn
 from iris.core.ids import peer_of
-from iris.core.rows import ROW_OWN_COPY, BlockedByRow, DeadLetterRow, InboxMarkRow
+from iris.core.rows import ROW_OWN_COPY, BlockedByRow, DeadLetterRow, Gone, InboxMarkRow
 from iris.core.turn import Turn
 from iris.core.user import User
 
@@ -32,8 +32,8 @@ def on_item(user: User, item: ItemIn, turn: Turn) -> None:
         elif item.body[0] != outbox.TOMBSTONE:
             _refuse(item, turn)
             return
-        mark = user.inbox_marks[item.source] = item.number
-        turn.write(InboxMarkRow(user.id, item.source, item.number))
+        mark = item.number
+        _set_mark(user, item.source, mark, turn)
     turn.to_unit(item.source, ItemsDone(item.source, item.unit, mark))
 
 
@@ -48,6 +48,8 @@ def on_register(user: User, register: RegisterIn, turn: Turn) -> None:
             if known is None or register.value > known.version:
                 row = user.blocked_by[source] = BlockedByRow(user.id, source, register.value)
                 turn.write(row)
+                if len(user.blocked_by) > turn.limits.blocked_by_max:
+                    _forget_blocked_by(user, turn)
                 accounts.contacts_changed(user, turn)
     turn.to_unit(
         register.source,
@@ -85,6 +87,26 @@ def on_item_refused(user: User, refused: ItemRefused, turn: Turn) -> None:
 def on_register_done(user: User, done: RegisterDone, turn: Turn) -> None:
     """A target holds a register's value."""
     user.outbox.register_done(turn, done.target, done.kind, done.topic, done.value)
+
+
+def _set_mark(user: User, source: bytes, number: int, turn: Turn) -> None:
+    """Move a source's mark; it is the newest then, and the oldest goes when there are too many."""
+    marks = user.inbox_marks
+    marks.pop(source, None)
+    marks[source] = number
+    turn.write(InboxMarkRow(user.id, source, number))
+    if len(marks) > turn.limits.inbox_marks_max:
+        oldest = next(name for name in marks if name != user.unit)  # its own is the last number of its outbox
+        turn.write(Gone(InboxMarkRow(user.id, oldest, marks.pop(oldest))))
+        turn.count("iris_inbox_marks_dropped_total")
+
+
+def _forget_blocked_by(user: User, turn: Turn) -> None:
+    rows = user.blocked_by
+    gone = next((row for row in rows.values() if row.version % 2 == 0), None) or next(iter(rows.values()))
+    del rows[gone.other]
+    turn.write(Gone(gone))
+    turn.count("iris_blocked_by_dropped_total")
 
 
 def _take_copy(user: User, item: ItemIn, turn: Turn) -> bool:

@@ -50,7 +50,7 @@ class NodeCore:
         self.number = number
         self.turn = Turn(limits, epoch, num_shards)
         self.residents = Residents(limits.users_in_memory_max)
-        self.links = EdgeLinks(limits.lease_ms)
+        self.links = EdgeLinks(limits.lease_ms, epoch)
         self.shards: dict[int, Shard] = {}
         self.committing = False  # a commit was taken (or waits to be) and is not durable yet
         self._note = note

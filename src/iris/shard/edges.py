@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from iris.core.arrivals import Arrivals
+from iris.core.ids import seq_of
 from iris.core.lease import NodeLeases
 
 
 class EdgeLinks:
-    """All edges that have a lease; what was known of one is forgotten when its lease lapses."""
+    """All edges that have a lease; what was known of one is forgotten when its lease lapses.
 
-    def __init__(self, lease_ms: int) -> None:
+    A link begins above every number that this node, or an earlier life of it, has ever given: so a batch that comes
+    very late is known as such.
+    """
+
+    def __init__(self, lease_ms: int, epoch: int) -> None:
+        self._top = seq_of(epoch, 0)
         self._leases = NodeLeases(lease_ms)
         self._sent: dict[int, int] = {}
         self._arrivals: dict[int, Arrivals] = {}
@@ -37,12 +43,13 @@ class EdgeLinks:
 
     def next_number(self, edge: int) -> int:
         """The number of the next batch to an edge."""
-        number = self._sent[edge] = self._sent.get(edge, 0) + 1
+        number = self._sent[edge] = self.sent(edge) + 1
+        self._top = max(self._top, number)
         return number
 
     def sent(self, edge: int) -> int:
         """The number of the newest batch to an edge."""
-        return self._sent.get(edge, 0)
+        return self._sent.setdefault(edge, self._top)
 
     def losses(self, edge: int) -> int:
         """How often a batch of an edge was missing."""

@@ -327,3 +327,57 @@ def test_log_out_everywhere_raises_gen(world: World) -> None:
     assert list(world.user(phone.user).devices) == [phone.device]
     assert tablet.closed is not None
     assert world.ask(user_unit(phone.user), CheckToken(), phone.auth._replace(gen=2)) == Done()
+
+
+def test_ended_blocks_are_forgotten_when_they_are_many_and_old(new_world: Callable[..., World]) -> None:
+    """blocks_max: twice as many rows with those that ended."""
+    world = new_world(blocks_max=1)
+    ada, others = one(world), [one(world, name) for name in ("bob", "cyn", "dan")]
+    unit = user_unit(ada.user)
+    for other in others[:2]:
+        assert world.ask(unit, PutBlock(other.user), ada.auth) == Done()
+        assert world.ask(unit, DeleteBlock(other.user), ada.auth) == Done()
+    assert code(world.ask(unit, PutBlock(others[2].user), ada.auth)) == ErrorCode.LIST_FULL
+    world.crash()  # another epoch: versions go on above those that are forgotten now
+    assert world.ask(unit, PutBlock(others[2].user), ada.auth) == Done()
+    world.ask(unit, DeleteBlock(others[2].user), ada.auth)
+    assert world.ask(unit, PutBlock(others[0].user), ada.auth) == Done()
+    world.settle()
+    assert world.user(others[0].user).blocked_with(ada.user), "not taken for the block that ended"
+
+
+def test_a_block_made_after_a_restore_is_newer_than_one_that_was_lost(world: World) -> None:
+    ada, bob = one(world), one(world, "bob")
+    unit = user_unit(ada.user)
+    world.ask(unit, PutBlock(bob.user), ada.auth)
+    world.ask(unit, DeleteBlock(bob.user), ada.auth)
+    world.settle()
+    before = world.user(bob.user).blocked_by[ada.user].version
+    world.crash()
+    ada_now = world.node.shard(unit)
+    world.sweep()
+    del ada_now.users[ada.user].blocks[bob.user]  # what a restored backup would not have
+    world.ask(unit, PutBlock(bob.user), ada.auth)
+    world.settle()
+    assert world.user(bob.user).blocked_by[ada.user].version > before
+    assert world.user(bob.user).blocked_with(ada.user)
+
+
+def test_those_who_block_a_user_are_kept_bounded(new_world: Callable[..., World]) -> None:
+    """blocked_by_max: an ended block goes first, and a block that is forgotten here still holds where it was made."""
+    world = new_world(blocked_by_max=2)
+    (ada,), *others = [world.join(name) for name in ("ada", "bob", "cyn", "dan")]
+    for (other,) in others:
+        world.ask(user_unit(other.user), PutBlock(ada.user), other.auth)
+        world.settle()
+    known = world.user(ada.user).blocked_by
+    assert list(known) == [others[1][0].user, others[2][0].user]
+    assert world.node.turn.counters["iris_blocked_by_dropped_total"] == 1
+    bob = others[0][0]
+    ada.send(bob.user, "hello?")
+    world.settle()
+    assert bob.texts(ada.user) == []
+    assert [answer.code for answer in ada.saved.answers.values()] == [ErrorCode.NOT_ALLOWED]
+    world.crash()
+    world.sweep()
+    assert set(world.user(ada.user).blocked_by) == {others[1][0].user, others[2][0].user}

@@ -212,3 +212,19 @@ def test_copies_arrive_under_any_losses(world: World) -> None:
     world.wait(20_000)
     words = [f"{number:02d}" for number in range(30)]
     assert other.texts(bob.user) == ada.texts(bob.user) == bob.texts(ada.user) == words
+
+
+def test_marks_of_other_units_are_kept_bounded(new_world: Callable[..., World]) -> None:
+    """inbox_marks_max: the one not moved for longest goes, never the number of one's own outbox."""
+    world = new_world(inbox_marks_max=2)
+    ada, *_ = world.join("ada", 2)
+    peers = [world.join(name)[0] for name in ("bob", "cyn", "dan")]
+    for peer in [*peers, peers[1]]:
+        ada.send(peer.user, "hi")
+        world.settle()
+    marks = world.user(ada.user).inbox_marks
+    kept = [source for source in marks if source != user_unit(ada.user)]
+    assert kept == [user_unit(peer.user) for peer in (peers[2], peers[1])]
+    assert world.node.turn.counters["iris_inbox_marks_dropped_total"] == 1
+    for client in world.clients[:2]:
+        assert [client.texts(peer.user) for peer in peers] == [["hi"], ["hi", "hi"], ["hi"]]
