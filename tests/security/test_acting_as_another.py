@@ -157,7 +157,7 @@ def attempts(name: str, ada: Person, bob: Person, mallory: Person) -> list[dict[
     theirs = where[0]
     message = {"stream": 1, "client_seq": 1, "payload": text("I am Ada"), "content_type": 1}
     high = 2**62
-    return {
+    known: dict[str, list[dict[str, Any]]] = {
         "hello": [{"token": ada.access, "cursor": {"seq": 0, "rev": 0}}, {"token": "x"}],
         "send": [message | {"conversation": each, "message_id": message_id()} for each in where],
         "ack": [{"seq": high, "rev": 0}, {"seq": 0, "rev": high}, {"seq": high, "rev": high}],
@@ -165,7 +165,8 @@ def attempts(name: str, ada: Person, bob: Person, mallory: Person) -> list[dict[
         "typing": [{"conversation": each, "active": True} for each in where],
         "watch": [{"users": [ada.user, bob.user]}, {"users": [theirs]}, {"users": [ada.user] * 200}],
         "refresh": [{"token": token} for token in (ada.access, ada.login.refresh, bob.access, "")],
-    }[name]
+    }
+    return known[name]
 
 
 FRAMES = [field.name for field in new("ClientFrame").DESCRIPTOR.oneofs_by_name["body"].fields]

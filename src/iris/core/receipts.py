@@ -104,7 +104,7 @@ def on_position(user: User, kind: int, source: bytes, conversation: bytes, seq: 
         return
     if kind == outbox.DELIVERED:
         raise_register(user, turn, conversation, REGISTER_RECEIPT, seq, 0)
-    elif user.account.read_receipts:
+    elif user.account.read_receipts and not user.blocked_with(source):  # its shard may not know of the block yet
         raise_register(user, turn, conversation, REGISTER_RECEIPT, 0, seq)
 
 

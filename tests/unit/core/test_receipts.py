@@ -52,21 +52,20 @@ def test_delivered_waits_for_the_device_not_for_the_frame(world: World) -> None:
 
 
 def test_delivered_is_told_also_when_a_device_was_linked_while_the_message_waited(world: World) -> None:
-    """The new device starts behind the message and never has it: its cursor proves nothing."""
+    """The new device starts behind what others have, no further: its first Ack proves nothing of what it has not got."""
     ada, (phone,) = pair(world)
     phone.disconnect()
     world.settle()
     message = ada.send(phone.user, "one")
     world.settle()
     tablet = world.link(phone.user, "tablet")
-    tablet.connect()
     (cyn,) = world.join("cyn")
     cyn.send(phone.user, "for both")
     world.settle()
-    assert tablet.texts(ada.user) == []
     assert ada.receipt(phone.user) == (0, 0)
-    phone.connect()
+    tablet.connect()
     world.settle()
+    assert tablet.texts(ada.user) == ["one"]
     assert ada.receipt(phone.user) == (ada.saved.answers[message].seq, 0)
 
 
@@ -182,6 +181,20 @@ def test_a_blocked_peer_is_not_told_of_reading(world: World) -> None:
     bob.read(ada.user, bob.saved.seq)
     world.settle()
     assert ada.receipt(bob.user)[1] == 0
+
+
+def test_a_read_position_that_was_under_way_at_the_block_is_not_shown(world: World) -> None:
+    ada, (bob,) = pair(world)
+    ada.send(bob.user, "one")
+    world.settle()
+    world.fabric.lose(RegisterIn)
+    bob.read(ada.user, bob.saved.seq)
+    world.settle()
+    world.ask(user_unit(ada.user), PutBlock(bob.user), ada.auth)
+    world.fabric.passes = None
+    world.wait(3_000)
+    assert ada.receipt(bob.user)[1] == 0
+    assert not world.user(bob.user).outbox.lanes
 
 
 # --- registers at the device ---
