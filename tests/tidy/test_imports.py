@@ -39,7 +39,9 @@ IMPURE = {
     "select", "selectors", "shutil", "signal", "socket", "sqlite3", "ssl", "subprocess", "sys", "tempfile", "threading",
     "time", "urllib", "uuid",
 }  # fmt: skip
-PURE_FILES = ("src/iris/core/", "src/iris_sdk/core")
+PURE_FILES = (
+    "src/iris/core/", "src/iris_sdk/core", "src/iris_torture/facts", "src/iris_torture/judge", "src/iris_torture/trend",
+)  # fmt: skip
 # Libraries that only one part may know, so that another can take their place.
 OWNED = {"rocksdict": {"store"}, "fastapi": {"http"}, "starlette": {"http"}, "jwt": {"http"}, "typer": {"cli"}}
 
@@ -121,6 +123,18 @@ def test_the_sdk_knows_nothing_of_the_server() -> None:
         if name_of(path).startswith("src/iris_sdk/")
         for name in imports_of(tree_of(path), package_of(path))
         if name.split(".")[0] == "iris"
+    ]
+    assert wrong == []
+
+
+def test_the_black_box_checker_knows_only_the_sdk() -> None:
+    """`iris torture` judges any server: what it would import of one would be believed and not checked."""
+    wrong = [
+        f"{name_of(path)} imports {name}"
+        for path in code_files("src")
+        if name_of(path).startswith("src/iris_torture/")
+        for name in imports_of(tree_of(path), package_of(path))
+        if name.split(".")[0] not in {"iris_sdk", "iris_torture"} | sys.stdlib_module_names
     ]
     assert wrong == []
 

@@ -380,6 +380,18 @@ def bench(context: typer.Context) -> None:
     raise typer.Exit(main(list(context.args)))
 
 
+@app.command(
+    rich_help_panel=OPERATING,
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def torture(context: typer.Context) -> None:
+    """Try to make a server break its promises: iris torture URL [--minutes M]."""
+    from iris_torture.cli import main
+
+    raise typer.Exit(main(list(context.args), "iris torture"))
+
+
 app.add_typer(user_app, name="user", rich_help_panel=TALKING)
 app.add_typer(store_app, name="store", rich_help_panel=OPERATING)
 app.add_typer(config_app, name="config", rich_help_panel=OPERATING)
