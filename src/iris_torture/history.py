@@ -11,7 +11,7 @@ monotonic clock, shared by all processes of a run and not touched by clocks that
 | invoke | to (user), labels: about to be sent; a message's text begins with its label |
 | queued | id, label, to, n: durable in the outbox |
 | state | id, state (accepted, delivered, read, refused, expired), seq, at, code, n |
-| shown | id, label, sender, number, conversation, seq, at, own, state, n: `own` is a copy of a message of one's own user |
+| shown | id, label, sender, number, conversation, seq, at, own, state, n: `own`: a copy, sent by the same user |
 | reading | conversation, seq: about to be marked as read |
 | gap | n: the server told that some older messages are lost to this device |
 | connection | state, reason |
