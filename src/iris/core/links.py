@@ -1,9 +1,10 @@
 """Devices of a user: link, unlink, refresh secrets, and ending the sessions that must not go on.
 
-A new device starts at the newest row, unless it is the only one: then it starts where the last one had got to, so
-that what came while there was none is not lost. Device numbers are never reused, not even after a restore: else the
-token of a device that was linked after the backup would stand for another device. Sessions are closed before the
-answer is given, in the same commit, so that "logged out" is true when it is said.
+A new device starts at the newest row that one of the others has: so no row is left behind that no device has, and a
+receipt for a later one speaks for all before it. The only device starts where the last one had got to. Device numbers
+are never reused, not even after a restore: else the token of a device that was linked after the backup would stand for
+another device. Sessions are closed before the answer is given, in the same commit, so that "logged out" is true when
+it is said.
 """
 
 from __future__ import annotations
@@ -34,7 +35,10 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
     number = max(account.next_device, (turn.epoch >> RESTORE_EPOCHS_LOG2) * NUMBERS_AT_RESTORE + 1)
     user.account = account._replace(next_device=number + 1)
     if user.devices:
-        start = CursorRow(user.id, number, user.head, 0, user.pos, user.size, 0)
+        lead = max(user.devices.values(), key=lambda other: other.seq)
+        start = CursorRow(user.id, number, lead.seq, 0, lead.pos, lead.size, 0)
+        user.due += user.pos - lead.pos
+        turn.write(mailbox.counters_row(user))
     elif user.base is not None:
         start = user.base._replace(device=number, rev=0, acked=0)
         turn.write(Gone(user.base))

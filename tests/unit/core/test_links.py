@@ -82,6 +82,28 @@ def test_unlinking_the_last_device_keeps_what_comes_for_the_next(world: World, c
     assert ada.receipt(bob.user)[0] == phone.saved.seq
 
 
+def test_a_new_device_gets_what_no_other_has_and_receipts_claim_nothing_that_is_not_so(world: World) -> None:
+    """Else the receipt for the later message would call the earlier one delivered, which no device has."""
+    (ada,), (bob,) = world.join("ada"), world.join("bob")
+    ada.send(bob.user, "had")
+    world.settle()
+    bob.disconnect()
+    ada.send(bob.user, "not yet")
+    world.settle()
+    seen = ada.receipt(bob.user)[0]
+    phone = world.link(bob.user)
+    world.crash()
+    ada.connect()
+    ada.send(bob.user, "later")
+    world.settle()
+    assert ada.receipt(bob.user)[0] == seen
+    phone.connect()
+    world.settle()
+    assert phone.texts(ada.user) == ["not yet", "later"]
+    assert ada.receipt(bob.user)[0] == phone.saved.seq
+    world.audit()
+
+
 # --- refresh secrets ---
 A, B, C = b"a" * 32, b"b" * 32, b"c" * 32
 
