@@ -1,0 +1,76 @@
+"""The `iris sim` command."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from iris_sim import report
+from iris_sim.names import FAULTS
+from iris_sim.plan import Plan
+from iris_sim.runs import run_seeds
+from iris_sim.seed import Outcome, run_plan
+from iris_sim.shrink import Shrinker
+
+
+def run(
+    seeds: int, first: int, faults: str | None, jobs: int, trace: bool, steps: str | None, shrink: bool, failures: int
+) -> int:
+    """Run it; the exit code: 0 when every promise was kept and enough was met, else 1."""
+    kinds = _kinds(faults)
+    if steps is not None or trace:
+        return _one(first, kinds, steps, trace=trace, shrink=shrink)
+    began = time.monotonic()
+    progress = report.Progress(seeds)
+    total = run_seeds(range(first, first + seeds), kinds, jobs=jobs, failures_max=failures, told=progress.told)
+    progress.over()
+    print(report.summary(total, time.monotonic() - began))
+    for outcome in total.failures:
+        _explain(outcome, Plan.make(outcome.seed, kinds), shrink=shrink and outcome is total.failures[0])
+    lacks = report.uncovered(total) if kinds is None and not total.failures else ""
+    if lacks:
+        print(lacks)
+    if total.failures or lacks:
+        return 1
+    print("every promise was kept")
+    return 0
+
+
+def _kinds(faults: str | None) -> frozenset[str] | None:
+    """The kinds named in a list. Raises ValueError for one that there is not."""
+    if faults is None:
+        return None
+    kinds = frozenset(name for name in faults.split(",") if name and name != "none")
+    unknown = sorted(kinds - FAULTS.keys())
+    if unknown:
+        raise ValueError(f"no such fault: {', '.join(unknown)}. There are: {', '.join(FAULTS)}")
+    return kinds
+
+
+def _one(seed: int, kinds: frozenset[str] | None, steps: str | None, *, trace: bool, shrink: bool) -> int:
+    """One seed, or some of its steps, with everything that happens when that is asked for."""
+    plan = Plan.make(seed, kinds)
+    if steps is not None:
+        kept = {int(number) for number in steps.split(",") if number.isdigit()}
+        plan = plan.only(lambda step: step.number in kept)
+    outcome = run_plan(plan, full_trace=trace)
+    for line in outcome.trace:
+        print(line)
+    print(f"seed {seed}: {len(plan.steps)} steps, trace {outcome.digest}")
+    if outcome.failure is None:
+        print("every promise was kept")
+        return 0
+    _explain(outcome, plan, shrink=shrink and not trace)
+    return 1
+
+
+def _explain(outcome: Outcome, plan: Plan, *, shrink: bool) -> None:
+    assert outcome.failure is not None
+    if not shrink:
+        print(report.failure(outcome))
+        return
+    print(f"seed {outcome.seed} breaks {outcome.failure.invariant}: looking for the least that does", file=sys.stderr)
+    shrinker = Shrinker(plan, outcome.failure.invariant)
+    least = shrinker.shrink()
+    print(report.failure(shrinker.outcome or outcome))
+    print(report.shrunk(least, shrinker.runs))

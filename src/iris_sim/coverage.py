@@ -1,0 +1,125 @@
+"""What a run has met: rows of the state tables, kinds of faults and operations. Trivial seeds prove nothing.
+
+While `watching`, each table is replaced by a copy that notes which rows are looked up. `missing` names what a whole run
+has not hit; what cannot be hit is argued in UNREACHABLE, row by row.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import iris.core.accounts
+import iris.core.shard
+import iris.edge.edge
+import iris_sdk.core.client
+from iris.core import commands as c
+from iris.core import frames as f
+from iris.core import mark, requests
+from iris_sim.names import FAULTS, OPERATIONS
+
+RUN_SEEDS = 200  # from so many seeds on, a run must have hit everything
+
+# (module, name of the table in it, name of its rows in reports)
+TABLES: tuple[tuple[Any, str, str], ...] = (
+    (iris.edge.edge, "TABLE", "session"),
+    (iris.core.shard, "USER_ACTIONS", "command"),
+    (iris.core.accounts, "ACTIONS", "request"),
+    (iris_sdk.core.client, "TABLE", "client"),
+    (iris_sdk.core.client, "_HANDLERS", "client frame"),
+)
+RECORDS = {
+    c.ATTACHED: "ATTACHED", c.ATTACH_REFUSED: "ATTACH_REFUSED", c.SESSION_UPDATE: "SESSION_UPDATE",
+    c.DETACHED: "DETACHED", c.REAUTHED: "REAUTHED", c.ATTACH_AGAIN: "ATTACH_AGAIN",
+}  # fmt: skip
+_CLIENT_FRAMES = {
+    f.SEND: "SEND", f.ACK: "ACK", f.READ: "READ", f.SET_TYPING: "SET_TYPING", f.WATCH: "WATCH", f.REFRESH: "REFRESH",
+    f.CLOSED: "CLOSED",
+}  # fmt: skip
+
+# Rows that no run can hit, and why.
+UNREACHABLE: dict[str, str] = {
+    f"request {requests.UpgradePassword.__name__}": "asked by the HTTP API alone, after argon2 parameters have changed",
+    f"request {requests.CheckToken.__name__}": "asked by the HTTP API alone, before it asks another unit",
+}
+
+
+def _label(row: Any) -> str:
+    if isinstance(row, tuple) and len(row) == 2:
+        state, what = row
+        return f"{state.name} {_CLIENT_FRAMES[what] if isinstance(what, int) else what.name}"
+    return row.__name__ if isinstance(row, type) else str(row)
+
+
+class _Noted(dict[Any, Any]):
+    """A table that notes the rows that are looked up."""
+
+    __slots__ = ("hits",)
+
+    def __init__(self, rows: dict[Any, Any]) -> None:
+        super().__init__(rows)
+        self.hits: set[Any] = set()
+
+    def __getitem__(self, key: Any) -> Any:
+        self.hits.add(key)
+        return super().__getitem__(key)
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        self.hits.add(key)
+        return super().get(key, default)
+
+
+@contextmanager
+def watching(found: Counter[str]) -> Iterator[None]:
+    """Count into `found` what is met in this context: each row once."""
+    judged: set[mark.Verdict] = set()
+    recorded: set[int] = set()
+    undo: list[Callable[[], None]] = []
+    tables: list[tuple[str, _Noted]] = []
+    for module, name, title in TABLES:
+        table = getattr(module, name)
+        noted = _Noted(table)
+        setattr(module, name, noted)
+        tables.append((title, noted))
+        undo.append(lambda module=module, name=name, table=table: setattr(module, name, table))  # type: ignore[misc]
+    judge, record = mark.Mark.judge, iris.edge.edge.Edge._record
+
+    def judged_as(self: mark.Mark, *send: Any) -> Any:
+        verdict = judge(self, *send)
+        judged.add(verdict[0])
+        return verdict
+
+    def recorded_as(self: iris.edge.edge.Edge, item: tuple[object, ...]) -> None:
+        recorded.add(item[0])  # type: ignore[arg-type]
+        record(self, item)
+
+    mark.Mark.judge = judged_as  # type: ignore[method-assign]
+    iris.edge.edge.Edge._record = recorded_as  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        for back in undo:
+            back()
+        mark.Mark.judge = judge  # type: ignore[method-assign]
+        iris.edge.edge.Edge._record = record  # type: ignore[method-assign]
+        for title, noted in tables:
+            found.update(f"{title} {_label(row)}" for row in noted.hits if row in noted)
+        found.update(f"verdict {verdict.name}" for verdict in judged)
+        found.update(f"record {RECORDS[kind]}" for kind in recorded)
+
+
+def everything() -> set[str]:
+    """All that a run of RUN_SEEDS seeds has to meet."""
+    found = {f"{title} {_label(row)}" for module, name, title in TABLES for row in getattr(module, name)}
+    found |= {f"verdict {verdict.name}" for verdict in mark.Verdict}
+    found |= {f"record {name}" for name in RECORDS.values()}
+    found |= {f"fault {name}" for name in FAULTS}
+    found |= {f"operation {name}" for name in OPERATIONS}
+    return found - UNREACHABLE.keys()
+
+
+def missing(found: Counter[str]) -> list[str]:
+    """What was not met, sorted."""
+    return sorted(everything() - found.keys())

@@ -1,0 +1,470 @@
+"""What is true: everything that was ever durable at the servers, and what people and apps have done.
+
+Built from commits as they become durable, never from what a server keeps in memory, so that it can be held against
+what is said. One Unit holds the rows of one user. Breaches that show in the commits themselves (a message stored
+twice, out of order, from somebody who may not write) are raised here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from iris.core.ids import peer_of
+from iris.core.outbox import READ
+from iris.core.rows import (
+    CONTACTS,
+    REGISTER_RECEIPT,
+    ROW_MESSAGE,
+    ROW_OWN_COPY,
+    ROW_REFUSED,
+    STATE_DELETED,
+    AccountRow,
+    BlockedByRow,
+    BlockRow,
+    ContactRow,
+    CursorRow,
+    DeadLetterRow,
+    DeviceRow,
+    DropMark,
+    DropUnit,
+    Gone,
+    MarkRow,
+    MessageRow,
+    OutboxRegisterRow,
+    RegisterRow,
+    RevokedRow,
+    UserRows,
+    Write,
+)
+from iris_sim.observer import Violation
+
+if TYPE_CHECKING:
+    from iris_sim.observer import DeviceView, WorldView
+
+Outcome = tuple[int, int, int]  # (seq, at, code) of a message
+
+
+class Letter(NamedTuple):
+    """A message as a person wrote it."""
+
+    sender: bytes
+    device: int
+    peer: bytes
+    id: bytes
+    order: int  # rises with everything written in this world
+    text: str
+
+
+class Link:
+    """A device as the server's rows know it."""
+
+    __slots__ = ("gone_at", "linked_at", "number", "start")
+
+    def __init__(self, number: int, now: int) -> None:
+        self.number = number
+        self.linked_at = now  # µs
+        self.start: int | None = None  # rows above this seq are for it
+        self.gone_at: int | None = None  # µs
+
+
+class Unit:
+    """The durable rows of one user, as far as promises speak of them."""
+
+    def __init__(self, user: bytes) -> None:
+        self.user = user
+        self.account: AccountRow | None = None
+        self.gen_at = self.changed_at = -(1 << 60)  # µs: `gen` was raised; who may see the user has changed
+        self.links: dict[int, Link] = {}
+        self.cursors: dict[int, CursorRow] = {}
+        self.contacts: set[bytes] = set()
+        self.blocks: dict[bytes, int] = {}
+        self.blocked_by: dict[bytes, int] = {}
+        self.revoked: dict[str, int] = {}  # jti -> µs
+        self.rows: dict[int, MessageRow] = {}  # every mailbox row that was not lost with an old backup, trimmed or not
+        self.stored_at: dict[int, int] = {}  # seq -> µs
+        self.seqs: list[int] = []  # of rows, sorted, refused ones left out
+        self.letters: dict[bytes, list[int]] = {}  # sender -> seqs of its messages, sorted
+        self.places: dict[tuple[int, bytes, bytes], int] = {}  # (kind, sender, message_id) -> seq
+        self.newest: dict[tuple[bytes, int], tuple[int, int]] = {}  # sender device -> (order, at) of its newest row
+        self.outcomes: dict[tuple[bytes, int, bytes], Outcome] = {}
+        self.registers: dict[tuple[bytes, int], RegisterRow] = {}
+        self.revs: set[int] = set()  # every rev that was ever durable
+        self.restored_at: int | None = None  # µs: set back to an older backup
+        self.deleted = False
+
+    def blocked_with(self, other: bytes) -> bool:
+        """Whether one blocks the other, as far as this unit knows."""
+        return self.blocks.get(other, 0) % 2 == 1 or self.blocked_by.get(other, 0) % 2 == 1
+
+    def may_write(self, sender: bytes) -> bool:
+        """Whether `sender` may write to this user."""
+        account = self.account
+        if account is None or self.blocked_with(sender):
+            return False
+        return account.messages != CONTACTS or sender in self.contacts
+
+    def may_see(self, watcher: bytes) -> bool:
+        """Whether `watcher` may see presence and last seen."""
+        account = self.account
+        if account is None or self.deleted or self.blocked_with(watcher):
+            return False
+        return account.presence == 1 or (account.presence == CONTACTS and watcher in self.contacts)
+
+    def fallen_at(self, device: int, gen: int | None, jti: str) -> int | None:
+        """Since when a token no longer stands, µs; None while it does. gen None: of a session that is open.
+
+        A device that was kept when all others were logged out goes on with its connection (docs/protocol.md, Refresh).
+        """
+        link = self.links.get(device)
+        falls = [] if link is None or link.gone_at is None else [link.gone_at]
+        if gen is not None and (self.account is None or self.account.gen != gen):
+            falls.append(self.gen_at)
+        if jti in self.revoked:
+            falls.append(self.revoked[jti])
+        return min(falls, default=None)
+
+    def owed(self, after: int, upto: int) -> list[MessageRow]:
+        """Rows for devices with after < seq <= upto."""
+        seqs = self.seqs
+        return [self.rows[seq] for seq in seqs[bisect_right(seqs, after) : bisect_right(seqs, upto)]]
+
+    def written_by(self, sender: bytes, after: int, upto: int) -> list[MessageRow]:
+        """Messages of one sender with after < seq <= upto."""
+        seqs = self.letters.get(sender, [])
+        return [self.rows[seq] for seq in seqs[bisect_right(seqs, after) : bisect_right(seqs, upto)]]
+
+
+class Truth:
+    """All units, all letters."""
+
+    def __init__(self, world: WorldView) -> None:
+        self.world = world
+        self.units: dict[bytes, Unit] = {}
+        self.letters: dict[tuple[bytes, bytes], Letter] = {}  # (sender, message_id)
+        self.ever: dict[tuple[bytes, int], MessageRow] = {}  # (user, seq): every mailbox row that was ever durable
+        self.had: set[tuple[bytes, int]] = set()  # (user, seq): some device of the user has it, or had
+        self.told_gone: set[tuple[bytes, int]] = set()  # (user, seq): a device was told that it will not get it
+        self.read: dict[tuple[bytes, bytes], int] = {}  # (user, conversation): the highest that its apps have said
+        self.first_sent: dict[tuple[bytes, bytes], int] = {}  # (sender, message_id) -> µs
+        self.twice: set[tuple[bytes, bytes]] = set()  # stored twice, and excused
+        self.excused: Counter[str] = Counter()  # exemptions by name, as in docs/simulator.md
+        self._devices: dict[tuple[bytes, int], DeviceView] = {}
+        self._written = 0
+        self._handlers: dict[type[Any], Callable[[Any], None]] = {
+            MessageRow: self._message,
+            MarkRow: self._mark,
+            AccountRow: self._account,
+            DeviceRow: self._device,
+            CursorRow: self._cursor,
+            RegisterRow: self._register,
+            OutboxRegisterRow: self._outbox_register,
+            ContactRow: self._contact,
+            BlockRow: self._block,
+            BlockedByRow: self._blocked_by,
+            RevokedRow: self._revoked,
+            DeadLetterRow: self._dead_letter,
+            Gone: self._gone,
+            DropMark: self._drop_mark,
+            DropUnit: self._drop_unit,
+        }
+
+    # --- names for people ---
+    def who(self, user: bytes) -> str:
+        """A user's handle."""
+        return next((one.handle for one in self.world.users if one.id == user), user.hex()[-6:])
+
+    def what(self, sender: bytes, message_id: bytes) -> str:
+        """A message in words."""
+        letter = self.letters.get((sender, message_id))
+        if letter is None:
+            return f"message {message_id.hex()[:8]} of {self.who(sender)}"
+        return f"“{letter.text}” of {self.who(sender)}/{letter.device} to {self.who(letter.peer)}"
+
+    # --- what people do ---
+    def wrote(self, device: DeviceView, peer: bytes, message_id: bytes, text: str) -> None:
+        """A person has written a message."""
+        self._written += 1
+        user = device.user.id
+        self.letters[user, message_id] = Letter(user, device.number, peer, message_id, self._written, text)
+
+    def linked(self, device: DeviceView) -> None:
+        self._devices[device.user.id, device.number] = device
+
+    def device(self, user: bytes, number: int) -> DeviceView | None:
+        return self._devices.get((user, number))
+
+    def same_profile(self, user: bytes, one: int, other: int) -> bool:
+        """Whether two devices are one profile, before and after its person has logged in anew."""
+        a, b = self.device(user, one), self.device(user, other)
+        return one == other or (a is not None and b is not None and a.profile is b.profile)
+
+    def unit(self, user: bytes) -> Unit:
+        """The unit of a user; an empty one when nothing of it is durable."""
+        found = self.units.get(user)
+        if found is None:
+            found = self.units[user] = Unit(user)
+        return found
+
+    def set_back(self, *users: bytes) -> bool:
+        """Whether the store of one of them was ever set back."""
+        return any(self.unit(user).restored_at is not None for user in users)
+
+    def excuse(self, name: str) -> bool:
+        """Note that an exemption was needed."""
+        self.excused[name] += 1
+        return True
+
+    # --- what becomes durable ---
+    def apply(self, writes: Sequence[Write]) -> None:
+        """Writes that are durable now, in their order."""
+        handlers = self._handlers
+        for write in writes:
+            handler = handlers.get(write.__class__)
+            if handler is not None:
+                handler(write)
+
+    def _message(self, row: MessageRow) -> None:
+        unit = self.unit(row.user)
+        known = self.ever.setdefault((row.user, row.seq), row)
+        if known is not row and known != row:
+            raise Violation(
+                "SEQ-ONCE", f"{self.who(row.user)}: seq {row.seq} was given to two rows", (row.user, row.sender)
+            )
+        if row.seq in unit.rows:
+            return
+        unit.rows[row.seq] = row
+        unit.stored_at[row.seq] = self.world.now
+        if row.kind == ROW_REFUSED:
+            return
+        insort(unit.seqs, row.seq)
+        if row.kind == ROW_MESSAGE:
+            self._letter(unit, row)
+        elif (peer := peer_of(row.conversation, row.user)) is None or (peer, row.peer_seq) not in self.ever:
+            text = f"an own copy of {self.what(row.sender, row.message_id)} was stored before the message itself"
+            raise Violation("P1-COPY", text, (row.user,))
+        self._once(unit, row)
+
+    def _letter(self, unit: Unit, row: MessageRow) -> None:
+        users = (row.user, row.sender)
+        if not unit.may_write(row.sender):
+            said = self.what(row.sender, row.message_id)
+            raise Violation("BLOCKED", f"{said} was stored although {self.who(row.user)} does not let them", users)
+        insort(unit.letters.setdefault(row.sender, []), row.seq)
+        letter = self.letters.get((row.sender, row.message_id))
+        if letter is None or letter.peer != row.user or not self.same_profile(row.sender, letter.device, row.device):
+            raise Violation("MADE-UP", f"{self.who(row.user)} got what nobody wrote: {row}", users)
+        key = (row.sender, row.device)
+        order, at = unit.newest.get(key, (0, 0))
+        again = (ROW_MESSAGE, row.sender, row.message_id) in unit.places
+        if not again and (letter.order < order or row.at <= at):
+            said = self.what(row.sender, row.message_id)
+            text = f"{said} was stored after a later one" if letter.order < order else f"{said}: its time is not later"
+            raise Violation("P4-STORED", text, users)
+        unit.newest[key] = max(order, letter.order), max(at, row.at)
+
+    def _once(self, unit: Unit, row: MessageRow) -> None:
+        """P3. An exemption of DESIGN: after a client or a server was set back, “stored once” becomes “shown once”."""
+        place = (row.kind, row.sender, row.message_id)
+        before = unit.places.get(place)
+        unit.places[place] = row.seq
+        if before is None or before == row.seq:
+            return
+        key = (row.sender, row.message_id)
+        excuse = self._twice_because(unit, row, unit.rows[before])
+        if excuse:
+            self.excuse(excuse)
+            self.twice.add(key)
+            return
+        kind = "" if row.kind == ROW_MESSAGE else "the own copy of "
+        text = f"{kind}{self.what(*key)} is in {self.who(row.user)}’s mailbox twice, at {before} and {row.seq}"
+        raise Violation("P3-TWICE", text, (row.user, row.sender))
+
+    def _twice_because(self, unit: Unit, row: MessageRow, before: MessageRow) -> str:
+        """The exemption for a message that is stored a second time; "" when there is none."""
+        author = self.device(row.sender, row.device)
+        if author is not None and author.restored:
+            return "client set back: stored twice"
+        if row.kind == ROW_OWN_COPY and self.set_back(row.user, peer_of(row.conversation, row.user) or b""):
+            return "server set back: copy twice"
+        if before.device != row.device:
+            return "logged in anew: stored twice"
+        if self.days(unit.stored_at[before.seq]) >= self.world.limits.message_days:
+            return "after its retention"
+        return ""
+
+    def days(self, since: int) -> float:
+        """Days that have passed on the world's calendar."""
+        passed = (self.world.now - since) / 1_000 + sum(ms for at, ms in self.world.leaps if at >= since)
+        return passed / 86_400_000
+
+    def _mark(self, row: MarkRow) -> None:
+        unit = self.unit(row.user)
+        key = (row.sender, row.device, row.message_id)
+        outcome = (row.seq, row.at, row.code)
+        before = unit.outcomes.setdefault(key, outcome)
+        if before != outcome:
+            author = self.device(row.sender, row.device)
+            if (row.sender, row.message_id) not in self.twice and not (author is not None and author.restored):
+                text = f"{self.what(row.sender, row.message_id)} had the answer {before} and now {outcome}"
+                raise Violation("P3-ANSWER", text, (row.user, row.sender))
+            unit.outcomes[key] = outcome
+        if row.code == 0 and (row.user, row.seq) not in self.ever:
+            text = f"{self.what(row.sender, row.message_id)} has a mark, but no row {row.seq}"
+            raise Violation("P1-MARK", text, (row.user, row.sender))
+
+    def _account(self, row: AccountRow) -> None:
+        unit = self.unit(row.user)
+        before, unit.account = unit.account, row
+        if before is None or row.gen != before.gen:
+            unit.gen_at = self.world.now
+        if before is None or row.presence != before.presence:
+            unit.changed_at = self.world.now
+        unit.deleted = row.state == STATE_DELETED
+
+    def _device(self, row: DeviceRow) -> None:
+        unit = self.unit(row.user)
+        link = unit.links.get(row.device)
+        if link is None:
+            unit.links[row.device] = Link(row.device, self.world.now)
+        elif link.gone_at is not None:
+            text = f"{self.who(row.user)}: device {row.device} was unlinked and is there again"
+            raise Violation("P6-DEVICE", text, (row.user,))
+
+    def _cursor(self, row: CursorRow) -> None:
+        unit = self.unit(row.user)
+        link = unit.links.get(row.device)
+        if link is not None and link.start is None:
+            link.start = row.seq
+        before = unit.cursors.get(row.device)
+        if before is not None and row.seq < before.seq and row.device:
+            text = f"{self.who(row.user)}/{row.device}: the stored cursor went back from {before.seq} to {row.seq}"
+            raise Violation("CURSOR", text, (row.user,))
+        unit.cursors[row.device] = row
+
+    def _register(self, row: RegisterRow) -> None:
+        unit = self.unit(row.user)
+        key = (row.conversation, row.kind)
+        before = unit.registers.get(key)
+        if before is not None and (row.a < before.a or row.b < before.b or row.rev <= before.rev):
+            raise Violation("REGISTER", f"{self.who(row.user)}: a register went back: {before} {row}", (row.user,))
+        raised = row.b > (before.b if before else 0)
+        if row.kind == REGISTER_RECEIPT and raised and unit.account is not None and not unit.account.read_receipts:
+            peer = peer_of(row.conversation, row.user) or b""
+            text = f"{self.who(row.user)} has read receipts off and was told what {self.who(peer)} read"
+            raise Violation("P5-PRIVACY", text, (row.user, peer))
+        unit.registers[key] = row
+        unit.revs.add(row.rev)
+
+    def _outbox_register(self, row: OutboxRegisterRow) -> None:
+        unit = self.unit(row.user)
+        if row.kind != READ or unit.account is None or unit.deleted or not row.target.startswith(b"u"):
+            return
+        if not unit.account.read_receipts or unit.blocked_with(row.target[1:]):
+            text = f"{self.who(row.user)} does not tell {self.who(row.target[1:])} what was read, but is about to"
+            raise Violation("P5-PRIVACY", text, (row.user, row.target[1:]))
+
+    def _contact(self, row: ContactRow) -> None:
+        unit = self.unit(row.user)
+        unit.contacts.add(row.contact)
+        unit.changed_at = self.world.now
+
+    def _block(self, row: BlockRow) -> None:
+        unit = self.unit(row.user)
+        unit.blocks[row.other] = row.version
+        unit.changed_at = self.world.now
+
+    def _blocked_by(self, row: BlockedByRow) -> None:
+        unit = self.unit(row.user)
+        if row.version < unit.blocked_by.get(row.other, 0):
+            raise Violation("REGISTER", f"a block of {self.who(row.user)} went back: {row}", (row.user, row.other))
+        unit.blocked_by[row.other] = row.version
+        unit.changed_at = self.world.now
+
+    def _revoked(self, row: RevokedRow) -> None:
+        self.unit(row.user).revoked.setdefault(row.jti, self.world.now)
+
+    def _dead_letter(self, row: DeadLetterRow) -> None:
+        raise Violation("ERRORS", f"a dead letter of {self.who(row.user)}: {row}", (row.user,))
+
+    def _gone(self, gone: Gone) -> None:
+        row = gone.row
+        if isinstance(row, DeviceRow):
+            link = self.unit(row.user).links.get(row.device)
+            if link is not None and link.gone_at is None:
+                link.gone_at = self.world.now
+        elif isinstance(row, ContactRow):
+            unit = self.unit(row.user)
+            unit.contacts.discard(row.contact)
+            unit.changed_at = self.world.now
+        elif isinstance(row, CursorRow):
+            self.unit(row.user).cursors.pop(row.device, None)
+        elif isinstance(row, RegisterRow):
+            self.unit(row.user).registers.pop((row.conversation, row.kind), None)
+
+    def _drop_mark(self, drop: DropMark) -> None:
+        outcomes = self.unit(drop.user).outcomes
+        for key in [key for key in outcomes if key[:2] == (drop.sender, drop.device)]:
+            del outcomes[key]
+
+    def _drop_unit(self, drop: DropUnit) -> None:
+        """A registration that was refused, or a deleted account: the account row that follows says which."""
+        old = self.unit(drop.user)
+        unit = self.units[drop.user] = Unit(drop.user)
+        unit.restored_at = old.restored_at
+        unit.gen_at = unit.changed_at = self.world.now
+        for link in old.links.values():
+            link.gone_at = self.world.now if link.gone_at is None else link.gone_at
+        unit.links = old.links
+
+    # --- an older backup is in place ---
+    def set_to(self, user: bytes, rows: UserRows, marks: Callable[[bytes], list[MarkRow]]) -> None:
+        """The rows of this user are now these; what came after the backup was made is lost."""
+        unit = self.unit(user)
+        now = unit.restored_at = unit.changed_at = unit.gen_at = self.world.now
+        account = unit.account = rows.account
+        unit.deleted = account is not None and account.state == STATE_DELETED
+        unit.cursors = {row.device: row for row in rows.cursors}
+        kept = {row.device for row in rows.devices}
+        for number, link in unit.links.items():
+            if number in kept:
+                link.gone_at = None
+            elif link.gone_at is None:
+                link.gone_at = now
+        unit.contacts = {row.contact for row in rows.contacts}
+        unit.blocks = {row.other: row.version for row in rows.blocks}
+        unit.blocked_by = {row.other: row.version for row in rows.blocked_by}
+        unit.revoked = {row.jti: now for row in rows.revoked}
+        unit.registers = {(row.conversation, row.kind): row for row in rows.registers}
+        floor = rows.counters.floor if rows.counters else 0
+        head = max([rows.last.seq if rows.last else 0, floor, *(row.seq for row in rows.cursors)])
+        for seq in [seq for seq in unit.rows if seq > head]:
+            row = unit.rows.pop(seq)
+            if row.kind != ROW_REFUSED:
+                unit.seqs.remove(seq)
+                if unit.places.get((row.kind, row.sender, row.message_id)) == seq:
+                    del unit.places[row.kind, row.sender, row.message_id]
+            if row.kind == ROW_MESSAGE:
+                unit.letters[row.sender].remove(seq)
+        unit.newest = {}
+        for seqs in unit.letters.values():
+            for seq in seqs:
+                row = unit.rows[seq]
+                letter = self.letters[row.sender, row.message_id]
+                order, at = unit.newest.get((row.sender, row.device), (0, 0))
+                unit.newest[row.sender, row.device] = max(order, letter.order), max(at, row.at)
+        unit.outcomes = {}
+        for sender in {key[0] for key in self.letters}:
+            for mark in marks(sender):
+                unit.outcomes[sender, mark.device, mark.message_id] = mark.seq, mark.at, mark.code
+
+
+def at_once(work: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that never waits: reads of a store in memory."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value
+    raise RuntimeError("it waited")
