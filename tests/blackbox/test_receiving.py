@@ -270,12 +270,14 @@ def test_each_device_has_its_own_cursor(dial: Dial, online: Online, ada: Person,
     assert late.ids() == wanted
 
 
-def test_new_device_starts_empty_at_the_newest_row(
+def test_new_device_starts_at_the_newest_row_that_another_one_has(
     dial: Dial, online: Online, ada: Person, bob: Person, talk: Talk
 ) -> None:
     by, one, box = online(ada), online(bob), Mailbox()
     write(by, talk, 3)
     box.fill(one, rows(3))
+    box.ack(one)
+    one.alive()
     phone, late = bob.another_device(), Mailbox()
     other = dial()
     welcome = other.hello(phone.access)
