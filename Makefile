@@ -14,6 +14,9 @@ ENGINE_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find engine proto
 SDK_TS := sdk/typescript
 TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
+KILLS ?= 100
+CUTS ?= 20
+CREATIONS ?= 10
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 # What maturin sets when it builds, so that clippy and maturin do not undo each other's PyO3.
@@ -23,7 +26,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: crash help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -60,6 +63,10 @@ py-test: setup ## pytest
 
 test-web: $(SDK_TS)/node_modules/.stamp ## the TypeScript SDK: types, lint, tests
 	cd $(SDK_TS) && npm run --silent check && npm run --silent test
+
+crash: setup ## kill -9 (KILLS=100) and power cuts (CUTS=20, need root) of a server under load
+	$(BIN)/python -m tests.chaos.kill --rounds $(KILLS)
+	$(BIN)/python -m tests.chaos.power --cuts $(CUTS) --creations $(CREATIONS)
 
 fmt: $(VENV)/.dev ## format Python and Rust
 	$(BIN)/ruff check --quiet --fix

@@ -1,0 +1,67 @@
+"""`iris` as $VARIANT says: with small tables, or with a known bug that the hunts must find, or they prove nothing.
+
+    VARIANT=small python -m tests.chaos.variant serve …
+
+small       memory tables of 128 KiB: table files, their writing and their compaction all the time
+unsynced    a commit is reported without its fdatasync: a power cut loses it, a kill does not
+early       a commit is reported before it is written: a kill loses it
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from iris.cli import main
+from iris.core.rows import Write
+from iris.store import rocks_db
+from iris.store.port import Durable
+from iris.store.rocks import RocksStore
+
+EARLY_S = 0.05
+
+
+def small() -> None:
+    """What takes hours of default settings happens every few seconds."""
+    rocks_db.MEMTABLE_BYTES = 1 << 17
+
+
+def unsynced() -> None:
+    """Nothing waits for the disk."""
+    RocksStore._sync = lambda self: None  # type: ignore[method-assign]
+
+
+def early() -> None:
+    """Commits are written a moment after they were reported, in order."""
+    submit = RocksStore.submit
+
+    def submit_late(self: RocksStore, writes: Sequence[Write], done: Durable) -> None:
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Queue[Sequence[Write]] | None = getattr(self, "_late", None)
+        if waiting is None:
+            waiting = asyncio.Queue()
+            self._late = waiting  # type: ignore[attr-defined]
+            self._late_task = loop.create_task(write(self, waiting))  # type: ignore[attr-defined]
+        waiting.put_nowait(writes)
+        loop.call_soon(done, None)
+
+    async def write(self: RocksStore, waiting: asyncio.Queue[Sequence[Write]]) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            writes = list(await waiting.get())
+            pause = asyncio.Event()
+            loop.call_later(EARLY_S, pause.set)
+            await pause.wait()
+            while not waiting.empty():
+                writes += waiting.get_nowait()
+            written = asyncio.Event()
+            submit(self, writes, lambda error, written=written: written.set())  # type: ignore[misc]
+            await written.wait()
+
+    RocksStore.submit = submit_late  # type: ignore[method-assign]
+
+
+if __name__ == "__main__":
+    {"small": small, "unsynced": unsynced, "early": early}[os.environ["VARIANT"]]()
+    main()
