@@ -31,7 +31,8 @@ from iris_sim.trace import Trace
 NAMES = ("ada", "bob", "cyn", "dan", "eve", "fay", "gus", "hal")
 EVENTS_MAX = 300_000  # a run with more will never end
 START_MAX = 60 * SECOND  # until everybody is there
-REST_MAX = 200 * SECOND  # until everything has come to rest after the last fault
+REST_MAX = 130 * SECOND  # until everything has come to rest after the last fault, or at least one more message went
+REST_PROGRESS_MAX = 1_200 * SECOND
 LOOK = 2 * SECOND  # between two looks whether it has
 VANISH = 31 * SECOND
 LEAVE = 13 * SECOND
@@ -230,9 +231,8 @@ class World:
     def _heal(self) -> None:
         """Faults end; everybody comes back who can."""
         self.healing = True
-        for end in self.periods:
+        for end in list(self.periods):
             end()
-        self.periods.clear()
         self.api.loss = 0.0
         for server in self.servers:
             server.shift = 0
@@ -243,6 +243,9 @@ class World:
         self.trouble()
         self.watch.heal()
         self._come_back()
+        for user in self.users:  # else what waits for them waits for ever
+            if not user.deleted and all(device.unlinked for device in user.devices):
+                self.api.log_in(user, None, Device.boot, tries=20)
 
     def _come_back(self) -> None:
         """Every device that is not logged out is connected, or tries to be."""
@@ -257,11 +260,16 @@ class World:
     def _rest(self) -> None:
         """Until nothing more happens, or the time is over."""
         end = self.now + REST_MAX
-        quiet = 0
+        last = self.now + REST_PROGRESS_MAX
+        quiet = waiting = 0
         while quiet < 2 and self.now < end:
             self.run_until(self.now + LOOK)
             self._come_back()
             quiet = quiet + 1 if self.restful() else 0
+            left = sum(device.profile.waiting() for device in self.devices if not device.unlinked)
+            if left < waiting:  # small limits let few through at a time
+                end = min(max(end, self.now + REST_MAX), last)
+            waiting = left
 
     def restful(self) -> bool:
         """Whether nothing is left to be done."""
