@@ -134,15 +134,19 @@ class Reader:
 
     def changes(self, after: int, limit: int = PAGE) -> list[HistoryRow | ReadRow]:
         """About `limit` rows of history, and the read positions among them, that changed after `after`, by place."""
-        rows: list[HistoryRow | ReadRow] = list(self._rows("changed > ? ORDER BY changed LIMIT ?", (after, limit)))
-        upto = rows[-1].changed if len(rows) == limit else 1 << 62
-        rows += self._rows("n > ? AND n <= ? AND changed > ? AND kind = 'own'", (after, upto, upto))
-        reads = self._db.execute(
-            "SELECT read_changed, conversation, read FROM conversations"
-            " WHERE read_changed > ? AND read_changed > 0 AND read_changed <= ?",
-            (after, upto),
-        )
-        rows += [ReadRow(*row) for row in reads]
+        self._db.execute("BEGIN")  # one state of the profile: what is committed in between comes next time
+        try:
+            rows: list[HistoryRow | ReadRow] = list(self._rows("changed > ? ORDER BY changed LIMIT ?", (after, limit)))
+            upto = rows[-1].changed if len(rows) == limit else 1 << 62
+            rows += self._rows("n > ? AND n <= ? AND changed > ? AND kind = 'own'", (after, upto, upto))
+            reads = self._db.execute(
+                "SELECT read_changed, conversation, read FROM conversations"
+                " WHERE read_changed > ? AND read_changed > 0 AND read_changed <= ?",
+                (after, upto),
+            )
+            rows += [ReadRow(*row) for row in reads]
+        finally:
+            self._db.execute("COMMIT")
         rows.sort(key=lambda row: row.place(after))
         return rows
 

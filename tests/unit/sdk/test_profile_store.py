@@ -156,6 +156,27 @@ def test_a_copy_from_another_device_is_met_once_and_in_order_however_the_reader_
     assert last == {1: "read", 2: "read", 3: "read", 4: "read", 5: "read", 6: "accepted"}
 
 
+def test_what_is_committed_while_changes_are_read_is_not_passed_over(tmp_path: Path) -> None:
+    """Rows and read positions are two queries; the writer is another connection and does not wait."""
+    writing, reading = schema.connect(tmp_path, create=True), schema.connect(tmp_path)
+    Writer(writing).transact([lambda writer: writer.set_meta(user=ME, device=1)])
+    apply(writing, message(1))
+    late = [lambda: apply(writing, message(2), fx.SaveRead(TALK, 2))]
+
+    def between(statement: str) -> None:
+        if "FROM conversations" in statement and late:
+            late.pop()()
+
+    reading.set_trace_callback(between)
+    seen: list[int] = []
+    after = 0
+    while rows := Reader(reading).changes(after):
+        seen += [row.seq for row in rows if isinstance(row, HistoryRow)]
+        after = rows[-1].place(after)
+    assert not late
+    assert seen == [1, 2]
+
+
 def test_the_outbox_has_a_limit_and_takes_all_or_nothing() -> None:
     db = new_profile(ME, 1)
     payloads: list[tuple[bytes, str | None]] = [(b"x", "x")] * 3
