@@ -81,6 +81,8 @@ def unlink_all(user: User, keep: int, turn: Turn) -> Result:
     for number in list(user.devices):
         if number != keep:
             unlink(user, number, turn)
+    # The token of this session is void like all others, and a thief may have it: only who gets a new one comes back.
+    mailbox.close_session(user, turn, keep, CloseCode.TOKEN_EXPIRED)
     user.account = account._replace(gen=account.gen + 1)
     turn.write(user.account)
     turn.count("iris_revocations_total")
