@@ -244,7 +244,7 @@ def _restore_store(world: World, step: Step) -> str:
     server = _server(world, step.a)
     if not server.backups:
         return ""
-    name = f"b{1 + step.b % server.backups}"
+    name = server.backups[step.b % len(server.backups)]
     server.restore(name, SECOND)
     return f"server {server.number}'s store is set back to {name}"
 

@@ -316,9 +316,10 @@ def _backup(world: World, step: Step) -> str:
         server = world.servers[step.b % len(world.servers)]
         if not server.alive:
             return ""
-        server.backups += 1
-        server.store.backup(f"b{server.backups}")
-        return f"server {server.number} is backed up as b{server.backups}"
+        name = f"b{step.number}"
+        server.backups.append(name)
+        server.store.backup(name)
+        return f"server {server.number} is backed up as {name}"
     device = pick(world, step.b)
     if device is None:
         return ""

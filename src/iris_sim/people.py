@@ -57,6 +57,7 @@ class User:
         self.deleted = False
         self.devices: list[Device] = []
         self.said = 0  # messages written, for their texts
+        self.coming = 0  # µs until which a log-in may be under way, after the faults
 
 
 class _Waiting(NamedTuple):

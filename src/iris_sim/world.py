@@ -243,9 +243,6 @@ class World:
         self.trouble()
         self.watch.heal()
         self._come_back()
-        for user in self.users:  # else what waits for them waits for ever
-            if not user.deleted and all(device.unlinked for device in user.devices):
-                self.api.log_in(user, None, Device.boot, tries=20)
 
     def _come_back(self) -> None:
         """Every device that is not logged out is connected, or tries to be."""
@@ -256,6 +253,10 @@ class World:
                 device.kill()
             if device.core is None or not device.online or device.core.state in (State.OFFLINE, State.WAITING):
                 device.go_online()
+        for user in self.users:  # else what waits for them waits for ever
+            if not user.deleted and all(device.unlinked for device in user.devices) and user.coming < self.now:
+                user.coming = self.now + 20 * SECOND
+                self.api.log_in(user, None, Device.boot)
 
     def _rest(self) -> None:
         """Until nothing more happens, or the time is over."""
