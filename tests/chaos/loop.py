@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -135,12 +134,14 @@ class PowerDisk:
 
     def fill(self) -> None:
         """No block is left; `free` gives them back."""
-        space = os.statvfs(self.top)
         with open(self.top / "filler", "wb") as filler:
-            os.posix_fallocate(filler.fileno(), 0, max(1, space.f_bfree - 64) * space.f_frsize)
-            with suppress(OSError):  # the last few blocks, one by one
-                while True:
-                    os.write(filler.fileno(), bytes(4096))
+            at, step = 0, self.size
+            while step >= 1024:
+                try:
+                    os.posix_fallocate(filler.fileno(), at, step)
+                    at += step
+                except OSError:
+                    step //= 2
 
     def free(self) -> None:
         """Undo `fill`."""
