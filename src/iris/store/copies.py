@@ -2,17 +2,21 @@
 
 A backup is a folder like a store's, with its own files (no hard links into the store) and the state `backup`, which
 open_store refuses: two stores that both go on from one copy would give out the same numbers. `restore` raises the
-epoch by 4,096 for the same reason: whatever the original gave out after the backup lies below.
+epoch for the same reason, at least by 4,096: whatever the original gave out after the backup lies below. A backup may
+be restored more than once, and an older one after a newer one: so the epoch also goes above that of every store of
+the same line beside the new one, and above a number that time raises.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
 
 from rocksdict import Checkpoint, Rdict
 
+from iris.core.ids import EPOCH_MAX
 from iris.store.checks import Report, check
 from iris.store.folder import (
     BACKUP,
@@ -32,11 +36,14 @@ from iris.store.folder import (
     write_identity,
 )
 from iris.store.port import Store, StoreDamaged, StoreError, StoreForeign
-from iris.store.rocks_db import META_COMMIT, meta, open_db, options, translate
+from iris.store.rocks_db import META_COMMIT, META_EPOCH, meta, open_db, options, translate
 from iris.store.rocks_open import inspect, open_for_writing
 from iris.store.witness import Witness
 
 RESTORE_EPOCHS = 4096
+SLOT_MS = 600_000  # a restore 10 minutes later has a higher epoch, whatever is left of the first
+SLOTS_FROM_MS = 1_767_225_600_000  # 2026-01-01
+SLOTS_MAX = EPOCH_MAX // 2  # a clock that says more is wrong: 20 years from then
 _NOT_COPIED = {"LOCK", "IDENTITY"}  # RocksDB's own lock, and an id that it makes anew
 
 
@@ -86,11 +93,11 @@ def copy_running(db: Rdict, folder: Path, identity: Identity, target: str) -> in
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def restore(source: str, target: str, *, accept_loss: bool = False) -> Report:
+def restore(source: str, target: str, *, accept_loss: bool = False, wall_ms: int | None = None) -> Report:
     """Make a store in the new or empty folder `target` of a backup, or of a stopped store's folder; returns its check.
 
-    `accept_loss` also takes a damaged source: as many commits as can be read are kept, the rest is given up for good.
-    Raises as `backup` does.
+    `wall_ms` is the time, ms since 1970; None asks the clock. `accept_loss` also takes a damaged source: as many
+    commits as can be read are kept, the rest is given up for good. Raises as `backup` does.
     """
     folder, goal = Path(source), Path(target)
     identity = _store_at(folder)
@@ -108,11 +115,29 @@ def restore(source: str, target: str, *, accept_loss: bool = False) -> Report:
     commit = _commit_of(goal)
     Witness.create(goal / WITNESS, bytes.fromhex(identity.store), commit).close()
     sync_folder(goal)
-    db, witness, _ = open_for_writing(goal, identity, RESTORE_EPOCHS)
+    wall = time.time_ns() // 1_000_000 if wall_ms is None else wall_ms
+    slot = (wall - SLOTS_FROM_MS) // SLOT_MS
+    least = max(_highest_beside(goal, identity) + RESTORE_EPOCHS, slot if slot < SLOTS_MAX else 0)
+    db, witness, _ = open_for_writing(goal, identity, RESTORE_EPOCHS, least=least)
     db.close()
     witness.close()
     write_identity(goal, identity.moved(READY))
     return check(target)
+
+
+def _highest_beside(goal: Path, identity: Identity) -> int:
+    """The highest epoch of the stores in the same folder that come from the same first one; those moved aside, say."""
+    highest = 0
+    for folder in goal.absolute().parent.iterdir():
+        try:
+            other = read_identity(folder) if folder != goal.absolute() else None
+            if other is not None and other.store == identity.store:
+                db = open_db(folder / ROCKS, read_only=True)
+                highest = max(highest, meta(db, META_EPOCH) or 0)
+                db.close()
+        except (StoreError, OSError):
+            continue  # not a store, or not readable: time alone must do
+    return highest
 
 
 def _store_at(folder: Path) -> Identity:

@@ -211,14 +211,21 @@ def _open_ready(
 
 
 def open_for_writing(
-    folder: Path, identity: Identity, epochs: int, schema: int = SCHEMA, steps: Sequence[Step] = STEPS
+    folder: Path,
+    identity: Identity,
+    epochs: int,
+    schema: int = SCHEMA,
+    steps: Sequence[Step] = STEPS,
+    least: int = 0,
 ) -> tuple[Rdict, Witness, int]:
-    """Open, raise the epoch by `epochs` durably, migrate. The folder was inspected and is locked."""
+    """Open, raise the epoch by `epochs`, or to `least` if that is more, durably; migrate. The folder was inspected and
+    is locked.
+    """
     witness = Witness.open(folder / WITNESS, bytes.fromhex(identity.store))
     db = open_db(folder / ROCKS)
     try:
         found = judge(db, folder, identity, witness.commit, schema)
-        epoch = found.epoch + epochs
+        epoch = max(found.epoch + epochs, least)
         if epoch > EPOCH_MAX:
             raise StoreError(f"{folder} has used up its {EPOCH_MAX} epochs (one each start); it cannot be opened again")
         number = found.commit

@@ -42,7 +42,7 @@ def test_a_stopped_store_is_copied_and_restored(tmp_path: Path) -> None:
     assert check(str(tmp_path / "s")) == before
     of_copy = check(str(tmp_path / "b"))
     assert (of_copy.state, of_copy.ok, of_copy.rows) == ("backup", True, before.rows)
-    report = restore(str(tmp_path / "b"), str(tmp_path / "r"))
+    report = restore(str(tmp_path / "b"), str(tmp_path / "r"), wall_ms=0)
     assert (report.ok, report.rows, report.state) == (True, before.rows, "ready")
     assert report.epoch == before.epoch + 4096
     store = open_store(str(tmp_path / "r"))
@@ -97,8 +97,50 @@ def test_a_restored_store_and_a_backup_of_a_backup_can_be_copied_again(tmp_path:
     made(tmp_path / "s")
     backup(str(tmp_path / "s"), str(tmp_path / "b"))
     backup(str(tmp_path / "b"), str(tmp_path / "bb"))
-    restore(str(tmp_path / "bb"), str(tmp_path / "r"))
-    assert restore(str(tmp_path / "r"), str(tmp_path / "rr")).epoch == 1 + 2 * 4096
+    restore(str(tmp_path / "bb"), str(tmp_path / "r"), wall_ms=0)
+    assert restore(str(tmp_path / "r"), str(tmp_path / "rr"), wall_ms=0).epoch == 1 + 2 * 4096
+
+
+def test_no_epoch_is_given_twice_however_often_one_restores(tmp_path: Path) -> None:
+    """The same backup again, and an older one after a newer one: each line of the story has its own numbers."""
+    made(tmp_path / "store")
+    backup(str(tmp_path / "store"), str(tmp_path / "old"))
+    used = {1}
+    for round_, name in enumerate(["old", "old", "new", "old", "new"]):
+        (tmp_path / "store").rename(tmp_path / f"store.{round_}")
+        restore(
+            str(tmp_path / name if (tmp_path / name).exists() else tmp_path / "old"), str(tmp_path / "store"), wall_ms=0
+        )
+        for _ in range(3):
+            store = open_store(str(tmp_path / "store"))
+            assert store.epoch not in used
+            assert store.epoch > max(used)
+            used.add(store.epoch)
+            store.close()
+        if round_ == 1:
+            backup(str(tmp_path / "store"), str(tmp_path / "new"))
+
+
+def test_a_restore_elsewhere_is_told_from_an_earlier_one_by_time(tmp_path: Path) -> None:
+    made(tmp_path / "s")
+    backup(str(tmp_path / "s"), str(tmp_path / "b"))
+    day = 86_400_000
+    now = 1_795_478_400_000  # 2026-11-24
+    epochs = [
+        restore(str(tmp_path / "b"), str(tmp_path / place / "store"), wall_ms=now + number * day).epoch
+        for number, place in enumerate(["here", "there"])
+    ]
+    assert epochs[0] < epochs[1] - 100
+    assert epochs[1] < 100_000, "epochs are few: there must be enough for decades"
+
+
+def test_a_clock_that_is_wrong_by_decades_does_not_use_up_the_epochs(tmp_path: Path) -> None:
+    made(tmp_path / "s")
+    backup(str(tmp_path / "s"), str(tmp_path / "b"))
+    far = restore(str(tmp_path / "b"), str(tmp_path / "r"), wall_ms=1 << 43).epoch
+    assert far == 1 + 4096
+    early = restore(str(tmp_path / "b"), str(tmp_path / "q" / "store"), wall_ms=-1).epoch
+    assert early == 1 + 4096
 
 
 @pytest.mark.parametrize("work", [backup, restore])
