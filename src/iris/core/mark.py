@@ -46,11 +46,12 @@ _NEW = (Verdict.NEW, None, 0)  # the usual answer, made once: looking up a membe
 class Mark:
     """Marks of one sender device in one recipient's unit."""
 
-    __slots__ = ("_by_id", "_ring", "high", "last_at", "ordinal", "refusals", "refused_at", "stream")
+    __slots__ = ("_by_id", "_ring", "closed", "high", "last_at", "ordinal", "refusals", "refused_at", "stream")
 
     def __init__(self, window: int) -> None:
         self.stream = 0
         self.high = 0
+        self.closed = -1  # a stream that was answered STALE: see `close`
         self.ordinal = 0
         self.last_at = 0
         self.refusals = 0  # stored refusals since refused_at (mono ms): refusals_per_minute_max
@@ -76,7 +77,19 @@ class Mark:
             return Verdict.STALE, None, self.stream
         if known is not None:
             return Verdict.MOVED, known, 0
+        if stream == self.closed:
+            return Verdict.STALE, None, self.stream
         return _NEW
+
+    def close(self, stream: int) -> None:
+        """After STALE nothing new is taken under this stream.
+
+        A restored client sends new messages under numbers of its past. Those up to the mark are stale; the one that
+        happens to have the next number, sent in the same breath, would be stored before them. Memory is enough:
+        on another connection the client begins again with the lowest number, which is stale again.
+        """
+        if stream >= self.stream:
+            self.closed = stream
 
     def record(self, user: bytes, sender: bytes, device: int, outcome: Outcome) -> MarkRow:
         """Spend the outcome's number; returns the row that makes it durable."""

@@ -54,6 +54,7 @@ def on_send(user: User, command: SendIn, turn: Turn) -> None:
         turn.count("iris_repeats_total")
         _answer(command, known, turn)
     elif verdict is Verdict.STALE:
+        mark.close(send.stream)
         reject(command, turn, ErrorCode.STREAM_STALE, RETRY_NEW_STREAM, current_stream=number)
     else:
         reject(command, turn, ErrorCode.SEQUENCE_GAP, RETRY_GAP, expected=number)

@@ -49,6 +49,17 @@ def test_each_verdict_has_its_answer(world: World) -> None:
     assert len(bob.got(f.Deliver)) == 1
 
 
+def test_what_a_restored_client_sends_in_one_breath_keeps_its_order(world: World) -> None:
+    """Its numbers are of the past. The last one is the next that the server expects: it must not get in first."""
+    ada, bob = pair(world)
+    for number in (1, 2, 3):
+        assert isinstance(ada.say(bob.user, 1, number), f.Accepted)
+    fresh = [(number, bytes([number]) * 16) for number in (2, 3, 4)]
+    assert [refusal(ada.say(bob.user, 1, *one)) for one in fresh] == [(ErrorCode.STREAM_STALE, f.RETRY_NEW_STREAM)] * 3
+    assert isinstance(ada.say(bob.user, 2, 1, fresh[0][1]), f.Accepted)
+    assert isinstance(ada.say(bob.user, 2, 2, fresh[1][1]), f.Accepted), "the new stream is open"
+
+
 def test_nothing_is_said_before_the_commit(world: World) -> None:
     ada, bob = pair(world)
     world.hold = True
