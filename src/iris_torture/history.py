@@ -63,6 +63,26 @@ class Log:
         os.close(self._fd)
 
 
+class Tail:
+    """Reads a run's folder bit by bit."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._places: dict[Path, int] = {}
+
+    def new(self) -> list[Entry]:
+        """What was written since the last time; whole lines."""
+        found: list[Entry] = []
+        for path in sorted(self._folder.glob("*.jsonl")):
+            with path.open("rb") as file:
+                file.seek(self._places.get(path, 0))
+                data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._places[path] = self._places.get(path, 0) + len(whole)
+            found += parse(whole.decode().split("\n"))
+        return found
+
+
 def parse(lines: Iterable[str]) -> list[Entry]:
     """The entries of some lines; a line that was cut by a kill is left out."""
     found = []
