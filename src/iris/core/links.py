@@ -28,7 +28,8 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
     account = user.account
     assert account is not None
     for device in user.devices.values():
-        if hmac.compare_digest(device.row.refresh, refresh):
+        known = (device.row.refresh, device.row.refresh_before)  # it may have rotated before a repeat comes
+        if any(hmac.compare_digest(secret, refresh) for secret in known):
             return Linked(device.number, account.gen)  # the same log-in again
     if len(user.devices) >= turn.limits.devices_max:
         return Refused(int(ErrorCode.DEVICE_LIMIT))

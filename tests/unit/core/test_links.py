@@ -57,6 +57,8 @@ def test_the_same_login_again_is_the_same_device(world: World) -> None:
     user = world.register("ada")
     first = world.ask(user_unit(user), LinkDevice("phone", b"r" * 32))
     assert world.ask(user_unit(user), LinkDevice("phone", b"r" * 32)) == first
+    world.ask(user_unit(user), RotateRefresh(1, b"r" * 32, b"q" * 32))
+    assert world.ask(user_unit(user), LinkDevice("phone", b"r" * 32)) == first, "late, when its secret has rotated"
     assert world.ask(user_unit(user), LinkDevice("phone", b"s" * 32)) != first
 
 
