@@ -26,7 +26,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: crash help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: browser crash help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -67,6 +67,12 @@ test-web: $(SDK_TS)/node_modules/.stamp ## the TypeScript SDK: types, lint, test
 crash: setup ## kill -9 (KILLS=100) and power cuts (CUTS=20, need root) of a server under load
 	$(BIN)/python -m tests.chaos.kill --rounds $(KILLS)
 	$(BIN)/python -m tests.chaos.power --cuts $(CUTS) --creations $(CREATIONS)
+
+browser: ## Chromium for tests/conformance, where apt can install it
+	@command -v chromium >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| echo "iris: no Chromium, and no way to install it here: its tests are skipped" >&2
 
 fmt: $(VENV)/.dev ## format Python and Rust
 	$(BIN)/ruff check --quiet --fix
