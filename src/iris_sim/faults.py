@@ -257,6 +257,21 @@ def _skew(world: World, step: Step) -> str:
     return f"server {server.number}'s clock jumps by {by} ms"
 
 
+def _skew_far(world: World, step: Step) -> str:
+    server = _server(world, step.a)
+    by = (2, 40, 100)[step.b % 3] * DAY_MS * (1 if step.c % 3 else -1)
+
+    def begin() -> None:
+        server.shift += by
+
+    def end() -> None:
+        server.shift -= by
+
+    _period(world, (1 + step.c % 8) * SECOND, begin, end)
+    world.trouble()
+    return f"server {server.number}'s clock is {by // DAY_MS} days off"
+
+
 def _skew_client(world: World, step: Step) -> str:
     device = pick(world, step.a)
     if device is None:
@@ -295,6 +310,7 @@ DO: dict[str, Callable[[World, Step], str]] = {
     "no_answer": _no_answer,
     "restore_store": _restore_store,
     "skew": _skew,
+    "skew_far": _skew_far,
     "skew_client": _skew_client,
     "leap": _leap,
 }

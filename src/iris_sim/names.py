@@ -61,5 +61,6 @@ FAULTS: Final[dict[str, float]] = {
     "restore_store": 0.5,  # a server's store is set back to a backup
     "skew": 1,  # a server's clock jumps
     "skew_client": 1,
-    "leap": 0.3,  # days pass at once
+    "skew_far": 0.5,  # ... by days, and back after some seconds
+    "leap": 0.7,  # days pass at once
 }

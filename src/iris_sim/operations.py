@@ -205,10 +205,10 @@ def _logout_all(world: World, step: Step) -> str:
 
     def then(result: Result | None) -> None:
         assert device is not None
-        if isinstance(result, LoggedOut) and keep:
-            world.api.new_gen(device, result.gen)
-        else:
+        if not keep:
             _out(device, isinstance(result, LoggedOut))
+        elif isinstance(result, LoggedOut) and step.c % 2:  # else the app goes on with the token that it has
+            world.api.new_gen(device, result.gen)
 
     return call(world, device, LogoutAll(keep), then)
 
@@ -221,20 +221,14 @@ def _password(world: World, step: Step) -> str:
     device.user.passwords.add(word)
 
     def then(result: Result | None) -> None:
-        if isinstance(result, LoggedOut):
+        if isinstance(result, LoggedOut) and step.c % 2:
             world.api.new_gen(device, result.gen)
 
     return call(world, device, SetPassword(word), then)
 
 
 def _revoke(world: World, step: Step) -> str:
-    device = pick(world, step.a)
-
-    def then(result: Result | None) -> None:
-        if device is not None:
-            device.profile.set_meta(access_until=0)
-
-    return call(world, device, RevokeToken(), then)
+    return call(world, pick(world, step.a), RevokeToken())
 
 
 def _block(world: World, step: Step) -> str:

@@ -18,7 +18,7 @@ from iris_sim.observer import Step
 
 SECOND = 1_000_000  # µs
 CHOICES = 1 << 30
-STEPS = 460  # operations of a run, on average; a burst counts as one here
+STEPS = 320  # operations of a run, on average; a burst counts as one here
 
 SMALL: dict[str, tuple[int, ...]] = {
     "send_window": (4, 8),
@@ -90,7 +90,7 @@ class Plan:
         kinds = {name: weight for name, weight in _mix(chance, FAULTS).items() if faults is None or name in faults}
         plan = cls(
             seed, nodes, chance.choice((4, 8, 16)), devices, tuple(limits.items()),
-            chance.choice((24 * 3_600_000, 3_600_000, 3_600_000, 40_000, 15_000)), chance.random() < 0.04,
+            chance.choice((24 * 3_600_000, 3_600_000, 3_600_000, 40_000, 15_000)), chance.random() < 0.02,
             chance.choice((150, 1_000, 5_000)), chance.choice((50, 300, 3_000)),
             chance.choice((500, 5_000, 40_000)), chance.choice((50, 300, 2_000)), chance.random() < 0.4,
             chance.choice((3, 8)) * SECOND, duration, frozenset(kinds), (),

@@ -251,7 +251,7 @@ class World:
                 continue
             if device.closed:
                 device.kill()
-            if device.core is None or not device.online or device.core.state in (State.OFFLINE, State.WAITING):
+            if device.core is None or not device.online or device.core.state is State.OFFLINE:
                 device.go_online()
         for user in self.users:  # else what waits for them waits for ever
             if not user.deleted and all(device.unlinked for device in user.devices) and user.coming < self.now:
@@ -292,7 +292,7 @@ class World:
                         user.outbox.lanes
                         or user.closing
                         or user.waiting
-                        or any(s.window for s in user.sessions.values())
+                        or any(s.window or s.rev_window for s in user.sessions.values())
                     ):
                         return False
         return True
