@@ -90,6 +90,8 @@ class Device:
         self.core = ClientCore(self.profile.load(), limits=self.world.sdk_limits, client="sim")
         self.world.watch.started(self)
         self.sync()
+        if self.watching:  # the same is on screen again
+            self.core.watch(self.watching)
         if self.online:
             self.core.start()
         self.drain()

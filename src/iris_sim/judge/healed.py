@@ -37,9 +37,9 @@ class Healed:
     # --- at rest ---
     def rested(self) -> None:
         """Every device that is to be connected is, and nothing is under way."""
-        for device in self._standing():
+        for device in self.standing():
             self._connected(device)
-        for device in self._standing():
+        for device in self.standing():
             self._complete(device)
             self._answered(device)
         for unit in self._truth.units.values():
@@ -48,7 +48,7 @@ class Healed:
                 self._alike(unit)
                 self._blocks(unit)
 
-    def _standing(self) -> list[DeviceView]:
+    def standing(self) -> list[DeviceView]:
         """Devices that stand by the servers' rows and that are to be connected."""
         found = []
         for device in self._truth.world.devices:
@@ -184,11 +184,11 @@ class Healed:
     def _alike(self, unit: Unit) -> None:
         """P4: both ends show the messages that both have in the same order."""
         truth = self._truth
-        mine = [device for device in self._standing() if device.user.id == unit.user]
+        mine = [device for device in self.standing() if device.user.id == unit.user]
         if not mine:
             return
         me = mine[0]
-        for device in self._standing():
+        for device in self.standing():
             if device is me or device.user.id < unit.user:
                 continue
             other = device.user.id
@@ -232,7 +232,7 @@ class Healed:
         """Presence tells the truth: online are those who are connected, nobody who left half a minute ago."""
         truth = self._truth
         online = {device.user.id for device in truth.world.devices if device.conn}
-        for device in self._standing():
+        for device in self.standing():
             if not device.conn or device.core is None or device.core.state is not State.LIVE:
                 continue
             for target, (status, _) in device.presence.items():
