@@ -26,6 +26,7 @@ DAY_MS = 86_400_000
 WALL_SLACK_MS = DAY_MS  # how far the clocks of servers may be off
 TOKEN_SLACK_MS = 2_500  # a session may outlive its token by a second; looked at from time to time
 TYPING_SLACK_US = 1_500_000
+HOLLOW_US = 14 * SECOND  # batches may come without their contents for so long
 FRAMES_KEPT = 24  # times of a connection's newest frames
 
 
@@ -44,6 +45,14 @@ class Moments:
         self._shifts = (0, 0)  # ms: lowest and highest of all servers' clocks, ever
         self._clocks: dict[int, tuple[int, int]] = {}  # server -> its clock's shift, and since when (µs)
         self._opened: dict[int, int] = {}  # conn -> µs
+        self._hollow = -1  # µs until which batches may come without their contents
+
+    def step(self, kind: str) -> None:
+        if kind == "hollow":
+            self._hollow = self._truth.world.now + HOLLOW_US
+
+    def heal(self) -> None:
+        self._hollow = min(self._hollow, self._truth.world.now)
 
     # --- clients ---
     def wrote(self, device: DeviceView, peer: bytes, message_id: bytes) -> None:
@@ -173,11 +182,14 @@ class Moments:
 
     # --- at rest ---
     def vanished(self, standing: Iterable[DeviceView]) -> None:
-        """Who is watched is shown."""
+        """Who is watched is shown. What was lost behind the edge is not said again: a moment later it is old."""
         for device in standing:
             if not device.conn or device.core is None or device.core.state is not State.LIVE:
                 continue
             for target in device.watching:
-                if target not in device.presence:
+                if target not in device.presence and not (
+                    self._opened.get(device.conn, 0) <= self._hollow
+                    and self._truth.excuse("presence in a hollow batch")
+                ):
                     text = f"{device.name} watches {self._truth.who(target)} and is told nothing"
                     raise Violation("PRESENCE-TOLD", text, (device.user.id, target))
