@@ -14,8 +14,9 @@ from iris_sim.shrink import Shrinker
 
 
 def run(
-    seeds: int, first: int, faults: str | None, jobs: int, trace: bool, steps: str | None, shrink: bool, failures: int
-) -> int:
+    seeds: int, first: int, faults: str | None, jobs: int, *, trace: bool, steps: str | None, shrink: bool,
+    failures: int,
+) -> int:  # fmt: skip
     """Run it; the exit code: 0 when every promise was kept and enough was met, else 1."""
     kinds = _kinds(faults)
     if steps is not None or trace:
@@ -24,16 +25,21 @@ def run(
     progress = report.Progress(seeds)
     total = run_seeds(range(first, first + seeds), kinds, jobs=jobs, failures_max=failures, told=progress.told)
     progress.over()
-    print(report.summary(total, time.monotonic() - began))
+    _say(report.summary(total, time.monotonic() - began))
     for outcome in total.failures:
         _explain(outcome, Plan.make(outcome.seed, kinds), shrink=shrink and outcome is total.failures[0])
     lacks = report.uncovered(total) if kinds is None and not total.failures else ""
     if lacks:
-        print(lacks)
+        _say(lacks)
     if total.failures or lacks:
         return 1
-    print("every promise was kept")
+    _say("every promise was kept")
     return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _kinds(faults: str | None) -> frozenset[str] | None:
@@ -55,10 +61,10 @@ def _one(seed: int, kinds: frozenset[str] | None, steps: str | None, *, trace: b
         plan = plan.only(lambda step: step.number in kept)
     outcome = run_plan(plan, full_trace=trace)
     for line in outcome.trace:
-        print(line)
-    print(f"seed {seed}: {len(plan.steps)} steps, trace {outcome.digest}")
+        _say(line)
+    _say(f"seed {seed}: {len(plan.steps)} steps, trace {outcome.digest}")
     if outcome.failure is None:
-        print("every promise was kept")
+        _say("every promise was kept")
         return 0
     _explain(outcome, plan, shrink=shrink and not trace)
     return 1
@@ -67,10 +73,11 @@ def _one(seed: int, kinds: frozenset[str] | None, steps: str | None, *, trace: b
 def _explain(outcome: Outcome, plan: Plan, *, shrink: bool) -> None:
     assert outcome.failure is not None
     if not shrink:
-        print(report.failure(outcome))
+        _say(report.failure(outcome))
         return
-    print(f"seed {outcome.seed} breaks {outcome.failure.invariant}: looking for the least that does", file=sys.stderr)
-    shrinker = Shrinker(plan, outcome.failure.invariant)
+    what = f"seed {outcome.seed} breaks {outcome.failure.invariant}"
+    sys.stderr.write(f"{what}: looking for the least that does\n")
+    shrinker = Shrinker(plan, outcome.failure.invariant, outcome.failure.at)
     least = shrinker.shrink()
-    print(report.failure(shrinker.outcome or outcome))
-    print(report.shrunk(least, shrinker.runs))
+    _say(report.failure(shrinker.outcome or outcome))
+    _say(report.shrunk(least, shrinker.runs))

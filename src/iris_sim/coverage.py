@@ -95,7 +95,7 @@ def watching(found: Counter[str]) -> Iterator[None]:
         recorded.add(item[0])  # type: ignore[arg-type]
         record(self, item)
 
-    mark.Mark.judge = judged_as  # type: ignore[method-assign]
+    mark.Mark.judge = judged_as  # type: ignore[method-assign, assignment]
     iris.edge.edge.Edge._record = recorded_as  # type: ignore[method-assign]
     try:
         yield

@@ -23,9 +23,12 @@ SECONDS_MAX = 60.0
 class Shrinker:
     """The search for a smaller failure. Limits: RUNS_MAX runs, SECONDS_MAX seconds."""
 
-    def __init__(self, plan: Plan, invariant: str, told: Callable[[int, int], None] = lambda runs, steps: None) -> None:
-        """told: hears how many runs were made and how many steps are left."""
+    def __init__(
+        self, plan: Plan, invariant: str, upto: int, told: Callable[[int, int], None] = lambda runs, steps: None
+    ) -> None:
+        """upto: when it was broken, µs. told: hears how many runs were made and how many steps are left."""
         self._invariant = invariant
+        self._upto = upto
         self._told = told
         self._ends = time.monotonic() + SECONDS_MAX
         self.runs = 0
@@ -34,6 +37,7 @@ class Shrinker:
 
     def shrink(self) -> Plan:
         """The smallest plan found that breaks the invariant."""
+        self._fails(self._only(lambda step: step.at < self._upto))  # what came too late has no part in it
         kinds = list(dict.fromkeys(step.kind for step in self.plan.steps if step.kind in FAULTS))
         self._least(kinds, lambda kept: self._only(lambda step: step.kind not in FAULTS or step.kind in kept))
         kinds = list(dict.fromkeys(step.kind for step in self.plan.steps if step.kind not in FAULTS))

@@ -139,6 +139,19 @@ def test_the_black_box_checker_knows_only_the_sdk() -> None:
     assert wrong == []
 
 
+def test_the_simulator_stands_on_iris_and_the_sdk_and_only_its_command_knows_it() -> None:
+    wrong = []
+    for path in code_files("src"):
+        inside = name_of(path).startswith("src/iris_sim/")
+        for name in imports_of(tree_of(path), package_of(path)):
+            top = name.split(".")[0]
+            if inside and top not in {"iris", "iris_sdk", "iris_sim"} | sys.stdlib_module_names:
+                wrong.append(f"{name_of(path)} imports {name}")
+            if top == "iris_sim" and not inside and name_of(path) != "src/iris/cli/root.py":
+                wrong.append(f"{name_of(path)} imports {name}")
+    assert wrong == []
+
+
 def test_only_the_outside_uses_the_sdk() -> None:
     wrong = [
         f"{name_of(path)} imports {name}"

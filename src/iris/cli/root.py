@@ -392,6 +392,31 @@ def torture(context: typer.Context) -> None:
     raise typer.Exit(main(list(context.args), "iris torture"))
 
 
+@app.command(rich_help_panel=OPERATING)
+def sim(
+    seeds: Annotated[int, typer.Option("--seeds", metavar="N", min=1, help="How many.")] = 200,
+    seed: Annotated[int, typer.Option("--seed", metavar="S", min=0, help="The first one.")] = 0,
+    faults: Annotated[
+        str | None, typer.Option("--faults", metavar="A,B", help="Only these kinds; “none” for none.  [all]")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", metavar="J", min=1, help="Processes.")] = os.cpu_count() or 1,
+    failures: Annotated[int, typer.Option("--failures", metavar="N", min=1, help="Stop after so many.")] = 1,
+    steps: Annotated[
+        str | None, typer.Option("--steps", metavar="1,2", help="One seed, only these steps; “none” for none.")
+    ] = None,
+    trace: Annotated[bool, typer.Option("--trace", help="One seed, with everything that happens.")] = False,
+    shrink: Annotated[bool, typer.Option(help="Look for the least that still fails.")] = True,
+) -> None:
+    """Hunt for broken promises in simulated clusters: seeds, faults, virtual time."""
+    from iris_sim.command import run
+
+    try:
+        code = run(seeds, seed, faults, jobs, trace=trace, steps=steps, shrink=shrink, failures=failures)
+    except ValueError as error:
+        raise CliError(str(error), "iris sim --help") from None
+    raise typer.Exit(code)
+
+
 app.add_typer(user_app, name="user", rich_help_panel=TALKING)
 app.add_typer(store_app, name="store", rich_help_panel=OPERATING)
 app.add_typer(config_app, name="config", rich_help_panel=OPERATING)

@@ -24,7 +24,7 @@ class Shadow:
     """One profile, as its commits add up."""
 
     __slots__ = (
-        "acked", "answers", "cursor", "delivered", "device", "gap_upto", "known", "newest", "oldest", "read", "reset",
+        "acked", "answers", "cursor", "delivered", "device", "gap_upto", "inherited", "known", "newest", "oldest", "read", "reset",
         "shown",
     )  # fmt: skip
 
@@ -33,6 +33,7 @@ class Shadow:
         self.cursor = (0, 0)
         self.acked = 0  # the highest seq that this device has ever said it has
         self.known: set[tuple[bytes, bytes]] = set()  # (sender, message_id)
+        self.inherited: frozenset[tuple[bytes, bytes]] = frozenset()  # what the profile held when it was linked
         self.shown: set[tuple[bytes, bytes]] = set()  # ... of messages of others
         self.newest: dict[tuple[bytes, int], int] = {}  # sender device -> order of its newest shown message
         self.answers: dict[bytes, tuple[int, int, int]] = {}  # message_id -> (code, seq, at)
@@ -90,12 +91,14 @@ class Profiles:
 
     def begun(self, device: DeviceView) -> None:
         """A device is linked; its profile may be that of a device that was logged out."""
-        self._read_in(Shadow(device))
+        shadow = Shadow(device)
+        self._read_in(shadow)
+        shadow.inherited = frozenset(shadow.known)
 
     def set_back(self, device: DeviceView) -> None:
         """An older copy of the profile is in place."""
         old, shadow = self.of(device), Shadow(device)
-        shadow.acked, shadow.gap_upto = old.acked, old.gap_upto
+        shadow.acked, shadow.gap_upto, shadow.inherited = old.acked, old.gap_upto, old.inherited
         if not device.profile.cursor()[0]:  # “a device that has lost its whole store goes on where it had acked”
             shadow.gap_upto = max(shadow.gap_upto, shadow.acked)
         self._read_in(shadow)
@@ -140,7 +143,7 @@ class Profiles:
             shadow.known.add(key)
             return
         if key in shadow.known:
-            if key not in truth.twice and not truth.set_back(me, row.sender):
+            if key not in truth.twice and key not in shadow.inherited and not truth.set_back(me, row.sender):
                 text = f"{device.name} took {truth.what(*key)} a second time, as seq {row.seq}"
                 raise Violation("P3-TWICE", text, (me, row.sender))
             return

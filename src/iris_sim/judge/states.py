@@ -62,7 +62,7 @@ class States:
             if session.state is not State.READY or not session.node.lease.stands(mono):
                 continue
             auth = session.auth
-            fallen = self._truth.unit(auth.user).fallen_at(auth.device, None, auth.jti)
+            fallen = self._truth.unit(auth.user).fallen_at(auth.device, auth.gen, auth.jti)
             if self._frames.fallen(fallen):
                 who = f"{self._truth.who(auth.user)}/{auth.device}"
                 text = f"server {server.number} still serves {who} on a token that no longer stands"

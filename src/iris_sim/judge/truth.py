@@ -113,14 +113,11 @@ class Unit:
             return False
         return account.presence == 1 or (account.presence == CONTACTS and watcher in self.contacts)
 
-    def fallen_at(self, device: int, gen: int | None, jti: str) -> int | None:
-        """Since when a token no longer stands, µs; None while it does. gen None: of a session that is open.
-
-        A device that was kept when all others were logged out goes on with its connection (docs/protocol.md, Refresh).
-        """
+    def fallen_at(self, device: int, gen: int, jti: str) -> int | None:
+        """Since when a token no longer stands, µs; None while it does."""
         link = self.links.get(device)
         falls = [] if link is None or link.gone_at is None else [link.gone_at]
-        if gen is not None and (self.account is None or self.account.gen != gen):
+        if self.account is None or self.account.gen != gen:
             falls.append(self.gen_at)
         if jti in self.revoked:
             falls.append(self.revoked[jti])
@@ -414,13 +411,16 @@ class Truth:
         old = self.unit(drop.user)
         unit = self.units[drop.user] = Unit(drop.user)
         unit.restored_at = old.restored_at
+        unit.revs = old.revs
         unit.gen_at = unit.changed_at = self.world.now
         for link in old.links.values():
             link.gone_at = self.world.now if link.gone_at is None else link.gone_at
         unit.links = old.links
 
     # --- an older backup is in place ---
-    def set_to(self, user: bytes, rows: UserRows, marks: Callable[[bytes], list[MarkRow]]) -> None:
+    def set_to(
+        self, user: bytes, rows: UserRows, mailbox: list[MessageRow], marks: Callable[[bytes], list[MarkRow]]
+    ) -> None:
         """The rows of this user are now these; what came after the backup was made is lost."""
         unit = self.unit(user)
         now = unit.restored_at = unit.changed_at = unit.gen_at = self.world.now
@@ -448,6 +448,14 @@ class Truth:
                     del unit.places[row.kind, row.sender, row.message_id]
             if row.kind == ROW_MESSAGE:
                 unit.letters[row.sender].remove(seq)
+        for row in mailbox:  # of an account that was deleted since
+            if row.seq not in unit.rows:
+                unit.rows[row.seq], unit.stored_at[row.seq] = row, now
+                if row.kind != ROW_REFUSED:
+                    insort(unit.seqs, row.seq)
+                    unit.places[row.kind, row.sender, row.message_id] = row.seq
+                if row.kind == ROW_MESSAGE:
+                    insort(unit.letters.setdefault(row.sender, []), row.seq)
         unit.newest = {}
         for seqs in unit.letters.values():
             for seq in seqs:
