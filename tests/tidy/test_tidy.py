@@ -172,7 +172,8 @@ def third_party(*folders: str) -> set[str]:
                 names |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
                 names.add(node.module.split(".")[0])
-    return names - sys.stdlib_module_names - {"iris", "iris_sdk", "iris_sim", "iris_torture", "tests", "scripts", "sim", "bench"}
+    ours = {"iris", "iris_sdk", "iris_sim", "iris_torture", "tests", "scripts", "sim", "bench"}
+    return names - sys.stdlib_module_names - ours
 
 
 def test_dependencies_are_what_is_imported() -> None:

@@ -1,7 +1,8 @@
 """The judge: hears everything that happens in a world and holds it against the promises.
 
 `Judge` is the Observer; the parts are truth (what is durable), frames (what is said), profiles (what devices hold),
-states (what servers hold) and healed (what must be so in the end). docs/simulator.md lists every invariant by name.
+states (what servers hold), moments (what no store holds) and healed (what must be so in the end). docs/simulator.md
+lists every invariant by name.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from iris.core.rows import Write
 from iris_sdk.core import effects as fx
 from iris_sim.judge.frames import Frames
 from iris_sim.judge.healed import Healed
+from iris_sim.judge.moments import Moments
 from iris_sim.judge.profiles import Profiles
 from iris_sim.judge.states import States
 from iris_sim.judge.truth import Truth, at_once
-from iris_sim.observer import Observer, Violation
+from iris_sim.observer import Observer, Step, Violation
 
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView, WorldView
@@ -37,13 +39,21 @@ class Judge(Observer):
         self.frames = Frames(self.truth)
         self.profiles = Profiles(self.truth)
         self.states = States(self.truth, self.frames)
+        self.moments = Moments(self.truth)
         self.healed = Healed(self.truth, self.profiles)
         self._looked: dict[int, int] = {}
         self._commits = 0
 
+    def step(self, step: Step, text: str) -> None:
+        self.moments.step(step.kind)
+
+    def heal(self) -> None:
+        self.moments.heal()
+
     # --- people ---
     def queued(self, device: DeviceView, peer: bytes, message_id: bytes, text: str) -> None:
         self.truth.wrote(device, peer, message_id, text)
+        self.moments.wrote(device, peer, message_id)
         self.profiles.of(device).known.add((device.user.id, message_id))
 
     def linked(self, device: DeviceView) -> None:
@@ -81,42 +91,63 @@ class Judge(Observer):
             if frame[3] > self.truth.read.get(key, 0):
                 self.truth.read[key] = frame[3]
 
+    def opened(self, device: DeviceView, conn: int, server: int) -> None:
+        self.moments.opened(conn)
+
+    def saw(self, device: DeviceView, effect: fx.PresenceSeen | fx.TypingSeen | fx.StateEntered) -> None:
+        self.moments.saw(device, effect)
+
+    def died(self, device: DeviceView) -> None:
+        self.moments.died(device)
+
     def heard(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
+        self.moments.heard(device, frame)
         if frame[0] == f.WELCOME:
             self.profiles.welcomed(device, frame[6], frame[7])
 
     def saved(self, device: DeviceView, writes: Sequence[fx.Write]) -> None:
         self.profiles.saved(device, writes)
+        self.moments.saved(device, writes)
 
     def started(self, device: DeviceView) -> None:
         if device.restored:
             self.profiles.set_back(device)
+            self.moments.set_back(device)
 
     # --- servers ---
     def said(self, server: ServerView, device: DeviceView | None, frame: tuple[Any, ...]) -> None:
         if device is not None:
             self.frames.said(server, device, frame)
+            self.moments.said(server, device, frame)
+
+    def took(self, server: ServerView, frame: tuple[Any, ...]) -> None:
+        self.moments.took(server, frame)
 
     def durable(self, server: ServerView, writes: Sequence[Write]) -> None:
         self._commits += 1
+        self.moments.clocks()
         self.truth.apply(writes)
+        self.moments.durable(writes)
 
     def turned(self, server: ServerView) -> None:
         if self.world.now - self._looked.get(server.number, 0) >= LOOK_US:
             self._looked[server.number] = self.world.now
             self.states.look(server)
+            self.moments.look(server)
 
     def crashed(self, server: ServerView, lost: Sequence[Write], kept: Sequence[Write]) -> None:
         self.truth.apply(kept)
 
     def booted(self, server: ServerView, restored: bool) -> None:
+        self.moments.booted(server)
         if not restored:
             return
         store, servers = server.store, len(self.world.servers)
         for user in list(self.truth.units):
             if shard_of(user_unit(user), store.num_shards) % servers == server.number:
                 rows = at_once(store.load_user(user))
-                self.truth.set_to(user, rows, lambda sender, user=user: at_once(store.load_marks(user, sender)))  # type: ignore[misc]
+                mailbox = at_once(store.page_mailbox(user, 0, 1 << 62, 1 << 30, 1 << 60))
+                self.truth.set_to(user, rows, mailbox, lambda one, user=user: at_once(store.load_marks(user, one)))  # type: ignore[misc]
 
     def counts(self) -> Counter[str]:
         """What the servers did."""
@@ -134,6 +165,7 @@ class Judge(Observer):
 
     def vanished(self) -> None:
         self.healed.vanished()
+        self.moments.vanished(self.healed.standing())
 
     def end(self) -> None:
         self.healed.ended()

@@ -24,8 +24,8 @@ class Shadow:
     """One profile, as its commits add up."""
 
     __slots__ = (
-        "acked", "answers", "cursor", "delivered", "device", "gap_upto", "inherited", "known", "newest", "oldest", "read", "reset",
-        "shown",
+        "acked", "answers", "cursor", "delivered", "device", "gap_upto", "inherited", "known", "newest", "oldest",
+        "read", "reset", "shown",
     )  # fmt: skip
 
     def __init__(self, device: DeviceView) -> None:
