@@ -82,7 +82,7 @@ class ClientCore:
         self._token = ""
         self._token_fresh = False  # the next one must be new
         self._asking_token = False
-        self._tried_fresh_token = False  # since the last Welcome, after a revocation
+        self._tried_fresh_token = False  # since the last Welcome
         self._replaced_at: int | None = None
         self._refresh_at: int | None = None
         self._attempts = 0
@@ -194,8 +194,9 @@ class ClientCore:
         if self.state in IN_SESSION and steady:
             self._attempts = 0
         self._session_over()
-        if code == CloseCode.TOKEN_REVOKED and not self._tried_fresh_token:
-            self._tried_fresh_token = True  # perhaps only the old tokens: a fresh one tells whether the device stands
+        if code in (CloseCode.TOKEN_REVOKED, CloseCode.TOKEN_INVALID) and not self._tried_fresh_token:
+            # Perhaps only the old tokens (revoked, of a key or clock that was wrong): a fresh one tells.
+            self._tried_fresh_token = True
             reconnect = "after_refresh"
         if code == CloseCode.REPLACED:  # perhaps by a connection of our own, given up and arrived late
             again = self._replaced_at is not None and now - self._replaced_at < REPLACED_AGAIN_MS

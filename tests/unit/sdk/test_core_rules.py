@@ -309,7 +309,11 @@ def test_every_close_code_is_followed_as_the_catalogue_says(code: CloseCode) -> 
     bench = Bench()
     bench.live()
     bench.do(lambda: bench.core.lost(code, bench.now, 0.5))
-    first = {CloseCode.TOKEN_REVOKED: "after_refresh", CloseCode.REPLACED: "backoff"}  # for good the second time
+    first = {  # for good the second time
+        CloseCode.TOKEN_REVOKED: "after_refresh",
+        CloseCode.TOKEN_INVALID: "after_refresh",
+        CloseCode.REPLACED: "backoff",
+    }
     asked = first.get(code, CLOSES[code].reconnect)
     assert bench.core.state is (State.CLOSED if asked == "no" else State.WAITING)
     if asked != "no":
@@ -318,15 +322,16 @@ def test_every_close_code_is_followed_as_the_catalogue_says(code: CloseCode) -> 
         assert bench.core.closed_reason == code.name
 
 
-def test_a_revoked_token_is_worth_one_refresh() -> None:
+@pytest.mark.parametrize("code", [CloseCode.TOKEN_REVOKED, CloseCode.TOKEN_INVALID])
+def test_a_void_token_is_worth_one_refresh(code: CloseCode) -> None:
     bench = Bench()
     bench.live()
-    bench.do(lambda: bench.core.lost(CloseCode.TOKEN_REVOKED, bench.now, 0.0))
+    bench.do(lambda: bench.core.lost(code, bench.now, 0.0))
     assert fx.NeedToken(True) in bench.tick(1)
     bench.do(lambda: bench.core.token("new"))
     bench.do(bench.core.opened)
-    bench.do(lambda: bench.core.lost(CloseCode.TOKEN_REVOKED, bench.now, 0.0))
-    assert (bench.core.state, bench.core.closed_reason) == (State.CLOSED, "TOKEN_REVOKED")
+    bench.do(lambda: bench.core.lost(code, bench.now, 0.0))
+    assert (bench.core.state, bench.core.closed_reason) == (State.CLOSED, code.name)
     other = Bench()
     other.live()
     other.do(lambda: other.core.lost(CloseCode.TOKEN_REVOKED, other.now, 0.0))
