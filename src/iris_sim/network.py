@@ -85,6 +85,11 @@ class Conn:
         self._sent = self._got = 0  # frames of the client
         self._up_limit = 1 << 60  # later ones never arrive
 
+    @property
+    def stalled(self) -> bool:
+        """Whether something is held up on it."""
+        return max(self.up_until, self.down_until) > self.world.now
+
     # --- the client's end ---
     def send(self, frames: list[Frame]) -> None:
         """The client sends."""
@@ -122,7 +127,7 @@ class Conn:
 
     def _idle(self) -> None:
         """One end has not heard the other for the idle timeout."""
-        if max(self.up_until, self.down_until) < self.world.now:
+        if not self.stalled:
             return
         self._up_limit = self._got
         if not self.client_gone:

@@ -57,7 +57,7 @@ class Server:
         self.read = world.plan.read
         self.full = False  # the next sync fails
         self.restored = False
-        self.backups: list[str] = []  # made since it was set back last
+        self.backups: list[str] = []
         self.lives = 0
         self.process = Process(self)
         self._down = 0  # numbers the stops: only the last one's restart counts
@@ -117,7 +117,6 @@ class Server:
         process.stop()
         self.store = self.store.restore(backup)
         self.restored = True
-        self.backups.clear()  # of another line: their epochs may be given twice
         self.world.watch.crashed(self, pending, ())
         self._start_later(downtime, restored=True)
 

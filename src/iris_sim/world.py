@@ -240,6 +240,8 @@ class World:
             server.start_now()
         for device in self.devices:
             device.shift = 0
+            if device.link is not None and device.link.stalled:
+                device.cut(1.0)
         self.trouble()
         self.watch.heal()
         self._come_back()

@@ -63,6 +63,7 @@ class MemoryStore:
         self._closed = False
         self._commits = self._rows = 0
         self._backups: dict[str, tuple[MemoryRows, int]] = {}
+        self._highest = [epoch]  # of all stores of this line
         self.survived: list[Write] = []  # after `crash`: what there is of the commit that was not durable
 
     @property
@@ -137,14 +138,15 @@ class MemoryStore:
     def restore(self, target: str) -> MemoryStore:
         """A store from the backup `target`, as after `iris store restore` and a start."""
         rows, epoch = self._backups[target]
-        return self._next(rows.copy(), epoch + RESTORE_EPOCHS + 1)
+        return self._next(rows.copy(), max(epoch + RESTORE_EPOCHS, self._highest[0]) + 1)
 
     def _next(self, rows: MemoryRows, epoch: int) -> MemoryStore:
         self._closed, self._done, self._pending = True, None, ()
         if epoch > EPOCH_MAX:
             raise StoreError(f"all {EPOCH_MAX} epochs are used up")
         store = MemoryStore(self._num_shards, self._seed, auto=self.auto, durable=rows, epoch=epoch)
-        store._backups = self._backups
+        store._backups, store._highest = self._backups, self._highest
+        self._highest[0] = max(self._highest[0], epoch)
         return store
 
     async def load_user(self, user: bytes) -> UserRows:
