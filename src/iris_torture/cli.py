@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None, program: str = "python -m iris_tortu
         faults = tuple(named(options.faults))
         options.ca = None if options.ca is None else os.path.abspath(options.ca)
         with tempfile.TemporaryDirectory(prefix="iris-torture-") as temporary:
-            folder = Path(options.keep or temporary)
+            folder = Path(options.keep or temporary).absolute()
             folder.mkdir(parents=True, exist_ok=True)
             plan = Plan(
                 minutes=options.minutes, users=options.users, devices=options.devices, seed=options.seed,

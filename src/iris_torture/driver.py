@@ -160,12 +160,15 @@ class Driver:
             return False
         number = 1 + max(int(one.name.partition(".")[2]) for one in self.crews if one.name.startswith(f"{user}."))
         new = self._crew(int(user[1:]) - 1, number)
+        new.busy = True
         await new.prepare()
         try:
             await new.start()
         except TargetError:
             new.left = True  # the server was away
             return False
+        finally:
+            new.busy = False
         self.talk(new)
         return True
 

@@ -1,7 +1,7 @@
 """`python -m iris_torture.soak --seconds 600`: does a server stay as it was, and lose nothing, under load with churn?
 
 It starts `iris serve` (a process; nothing of it is imported) with a data folder of its own, runs the torture driver on
-it with faults and bad clients, measures it twice a second, and judges both: the record as `iris torture` does, the
+it with faults and bad clients, measures it every second, and judges both: the record as `iris torture` does, the
 measurements by their trend.
 """
 
@@ -197,7 +197,7 @@ def main(argv: list[str] | None = None) -> int:
     )  # fmt: skip
     try:
         with tempfile.TemporaryDirectory(prefix="iris-soak-") as temporary:
-            folder = Path(options.keep or temporary)
+            folder = Path(options.keep or temporary).absolute()
             folder.mkdir(parents=True, exist_ok=True)
             with served(folder) as server:
                 result = asyncio.run(soak(folder, plan, server))
