@@ -200,3 +200,20 @@ def test_what_a_bomb_was_is_not_echoed(api: Api) -> None:
     answer = api.http.post("/sessions", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422
     assert secret not in json.dumps([fault["message"] for fault in answer.json()["errors"]])
+
+
+def test_nobody_from_outside_can_fill_the_log(iris: Server, api: Api, ada: Person) -> None:
+    """Mistakes of clients are counted, not written down: a line for each would be a way to fill the disk."""
+    before = len(iris.lines)
+    for _ in range(50):
+        assert api.http.post("/sessions", content=b"{", headers={"Content-Type": "application/json"}).status_code == 422
+        assert api.call("GET", "/me", "forged").status_code == 401
+        for raw in (b"\0\r\n\r\n", b"GET /v1/info HTTP/1.1\r\nX: \0\r\n\r\n", b"GET / HTTP/9\r\n\r\n"):
+            with RawSocket(iris.port) as sock:
+                sock.put(raw)
+                assert sock.answer().status >= 400
+        connection = Connection(iris.ws_url)
+        connection.put("hello", token=ada.access)
+        connection.raw(b"\xff" * 100)
+        assert connection.close_code() == 4501
+    assert len(iris.lines) == before
