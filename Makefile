@@ -14,6 +14,8 @@ ENGINE_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find engine proto
 SDK_TS := sdk/typescript
 TEST_WORKERS ?= 3
 PYTEST_ARGS ?=
+SECONDS ?= 600
+SOAK_ARGS ?=
 KILLS ?= 100
 CUTS ?= 20
 CREATIONS ?= 10
@@ -73,6 +75,9 @@ browser: ## Chromium for tests/conformance, where apt can install it
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| echo "iris: no Chromium, and no way to install it here: its tests are skipped" >&2
+
+soak: setup ## load with churn for SECONDS (600): is everything flat, and nothing lost?
+	$(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)
 
 fmt: $(VENV)/.dev ## format Python and Rust
 	$(BIN)/ruff check --quiet --fix

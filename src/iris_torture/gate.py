@@ -35,6 +35,7 @@ class Gate:
         self.port = 0
         self.weather = Weather()
         self.connections = 0
+        self.passed = [0, 0]  # bytes that came, each way, also those that are held or lost
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._calm = asyncio.Event()
@@ -102,6 +103,7 @@ class Gate:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, way: int) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(CHUNK):
+                self.passed[way] += len(data)
                 await self._hold(len(data), way)
                 if way == UP and self._torn:
                     self._torn = False
