@@ -23,6 +23,7 @@ const DAY_MS = 86_400_000;
 const BACKOFF_DOUBLINGS_MAX = 20;
 const LOST_WITHOUT_CODE = 1006;
 const CLOSE_NORMAL = 1000;
+const TOKEN_INVALID = 4510;
 const TOKEN_REVOKED = 4511;
 const REPLACED = 4512;
 const REPLACED_AGAIN_MS = 60_000; // replaced twice within so long: there is another copy of this device
@@ -62,7 +63,7 @@ export class ClientCore {
   private accessToken = "";
   private tokenFresh = false; // the next one must be new
   private askingToken = false;
-  private triedFreshToken = false; // since the last Welcome, after a revocation
+  private triedFreshToken = false; // since the last Welcome
   private replacedAt: number | undefined;
   private refreshAt: number | undefined;
   private attempts = 0;
@@ -193,8 +194,9 @@ export class ClientCore {
     const steady = reconnect === "yes" || now - this.welcomeAt >= this.limits.reconnect_max_ms;
     if (inSession(this.state) && steady) this.attempts = 0;
     this.sessionOver();
-    if (code === TOKEN_REVOKED && !this.triedFreshToken) {
-      this.triedFreshToken = true; // perhaps only the old tokens: a fresh one tells whether the device stands
+    if ((code === TOKEN_REVOKED || code === TOKEN_INVALID) && !this.triedFreshToken) {
+      // Perhaps only the old tokens (revoked, of a key or clock that was wrong): a fresh one tells.
+      this.triedFreshToken = true;
       reconnect = "after_refresh";
     }
     if (code === REPLACED) {
