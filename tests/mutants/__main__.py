@@ -4,7 +4,7 @@
     python -m tests.mutants --known            the seeds that are known to catch first: what `make test` runs
     python -m tests.mutants rewind_ignored     one or some
 
-The code as it is then runs the same seeds, as many as the worst mutant needed (--full: all), without alarm.
+The code as it is then runs the same seeds (--full: all up to the highest that was needed) without alarm.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.mutants.hunt import Found, chosen, hunt
+from tests.mutants.hunt import Found, Run, hunt, search
 from tests.mutants.patch import MUTANTS, Mutant
 
 CATCHERS = Path(__file__).with_name("catchers.toml")
@@ -32,12 +32,9 @@ def catchers() -> dict[str, tuple[int, str]]:
 
 def write_catchers(known: dict[str, tuple[int, str]]) -> None:
     """Keep them for the next time."""
-    rows = [
-        f'{name} = {{ seed = {seed}, by = "{by}" }}\n' for name, (seed, by) in sorted(known.items()) if name in MUTANTS
-    ]
-    CATCHERS.write_text("# Which seed catches which mutant, by which invariant. Written by python -m tests.mutants.\n")
-    with CATCHERS.open("a") as file:
-        file.writelines(rows)
+    rows = [f'{name} = {{ seed = {seed}, by = "{by}" }}\n' for name, (seed, by) in sorted(known.items())]
+    head = "# Which seed catches which mutant, by which invariant. Written by python -m tests.mutants.\n"
+    CATCHERS.write_text(head + "".join(row for row in rows if row.split(" ")[0] in MUTANTS))
 
 
 def part(one: Mutant) -> str:
@@ -45,23 +42,23 @@ def part(one: Mutant) -> str:
     return one.part + ("*" if one.put_in.__module__.endswith(".blind") else "")
 
 
-def show(found: Found, mutants: dict[str, Mutant]) -> None:
+def show(found: Found) -> None:
     """One line of the table."""
-    what = found.invariant if found.caught else "SURVIVES"
-    seed = found.seed if found.caught else "-"
-    print(f"{found.name:45} {part(mutants[found.name]):8} {what:24} {seed:>5} {found.seeds:>5} {found.seconds:7.1f}")
+    one = MUTANTS[found.name]
+    what, seed = (found.invariant, str(found.seed)) if found.caught else ("SURVIVES", "-")
+    print(f"{found.name:45} {part(one):8} {what:18} {seed:>5} {found.runs:>5} {found.seconds:8.1f}")
     if not found.caught:
-        print(f"    {mutants[found.name].story}\n    the changed code was called {found.calls} times")
+        print(f"    {one.story}\n    the changed code was called {found.calls} times")
         for crash in found.crashes[:2]:
             print("    does not count: " + crash.replace("\n", "\n    "))
     sys.stdout.flush()
 
 
-def clean(seeds: Sequence[int], processes: int) -> bool:
-    """Whether the code as it is passes these seeds."""
-    parts = [seeds[part::processes] for part in range(processes)]
+def quiet(runs: Sequence[Run], processes: int) -> bool:
+    """Whether the code as it is passes these runs."""
+    parts = [runs[place::processes] for place in range(processes)]
     good = True
-    for found in hunt([(None, part) for part in parts if part], processes):
+    for found in hunt([(None, one) for one in parts if one], processes):
         if found.caught or found.crashes:
             good = False
             print(f"the code as it is fails: seed {found.seed}, {found.invariant}: {found.message}")
@@ -69,44 +66,47 @@ def clean(seeds: Sequence[int], processes: int) -> bool:
     return good
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run it; the exit code."""
+def arguments_of(given: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="put known bugs into Iris")
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("names", nargs="*", choices=[[], *MUTANTS], metavar="mutant")
     parser.add_argument("--known", action="store_true", help="first the seeds that caught it the last time")
-    parser.add_argument(
-        "--seeds", type=int, default=0, help=f"at most so many for each ({SEEDS}; --known: {KNOWN_SEEDS})"
-    )
+    parser.add_argument("--seeds", type=int, default=0, help=f"at most so many ({SEEDS}; --known: {KNOWN_SEEDS})")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--full", action="store_true", help="run all seeds on the code as it is")
     parser.add_argument("--list", action="store_true", help="tell the mutants and their stories")
-    chose = parser.parse_args(arguments)
-    mutants = chosen(chose.names)
+    return parser.parse_args(given)
+
+
+def main(given: Sequence[str]) -> int:
+    """Run it; the exit code."""
+    chose = arguments_of(given)
+    mutants = [MUTANTS[name] for name in chose.names] if chose.names else list(MUTANTS.values())
     if chose.list:
         for one in mutants:
-            print(f"{one.name} ({one.part})\n    {one.story}")
+            print(f"{one.name} ({part(one)})\n    {one.story}")
         return 0
     known = catchers()
-    most = chose.seeds or (KNOWN_SEEDS if chose.known else SEEDS)
-    order = {one.name: list(range(most)) for one in mutants}
+    seeds = range(chose.first, chose.first + (chose.seeds or (KNOWN_SEEDS if chose.known else SEEDS)))
+    order = {one.name: [(seed, one.faults) for seed in seeds] for one in mutants}
     if chose.known:
         for name in order.keys() & known.keys():
-            order[name] = [known[name][0], *(seed for seed in range(most) if seed != known[name][0])]
-    print(f"{'mutant':45} {'part':8} {'caught by':24} {'seed':>5} {'seeds':>5} {'seconds':>7}")
+            order[name].insert(0, (known[name][0], MUTANTS[name].faults))
+    print(f"{'mutant':45} {'part':8} {'caught by':18} {'seed':>5} {'runs':>5} {'seconds':>8}")
     results = []
-    for found in hunt([(one, order[one.name]) for one in mutants], chose.jobs):
+    for found in search([(one, order[one.name]) for one in mutants], chose.jobs):
         results.append(found)
-        show(found, MUTANTS)
+        show(found)
     caught = [found for found in results if found.caught]
-    if chose.known:
-        seeds = sorted({found.seed for found in caught})
-    else:
-        seeds = list(range(most if chose.full else max((found.seed for found in caught), default=0) + 1))
+    if not chose.known:
         write_catchers(known | {found.name: (found.seed, found.invariant) for found in caught})
-    quiet = clean(seeds, chose.jobs)
-    print(f"{len(caught)} of {len(results)} mutants are caught; {len(seeds)} seeds of the code as it is: "
-          f"{'no alarm' if quiet else 'ALARM'}")  # fmt: skip
-    return 0 if quiet and len(caught) == len(results) else 1
+    runs: list[Run] = []  # those of the catches have passed already: `search` has looked
+    if chose.full:
+        runs = [(seed, None) for seed in range(max((found.seed for found in caught), default=0) + 1)]
+    good = quiet(runs, chose.jobs)
+    print(f"{len(caught)} of {len(results)} mutants are caught; the code as it is passes the same seeds: {good}")
+    return 0 if good and len(caught) == len(results) else 1
 
 
 if __name__ == "__main__":

@@ -17,7 +17,11 @@ from iris_sdk.core import ClientCore
 from tests.mutants.patch import Patch, mutant
 
 
-@mutant("core", "One of Ada's own copies is lost between two nodes: the next one is taken, that one never comes again.")
+@mutant(
+    "core",
+    "One of Ada's own copies is lost between two nodes: the next one is taken, that one never comes again.",
+    faults="lose late",
+)
 def items_sent_without_their_predecessor(patch: Patch) -> None:
     def send_item(original: Any, box: Any, turn: Any, lane: Any, row: Any, prev: int) -> None:
         original(box, turn, lane, row, 0)
@@ -44,7 +48,11 @@ def register_numbers_begin_anew(patch: Patch) -> None:
     patch.change(Registers, "load", load)
 
 
-@mutant("client", "The server was restored from a backup: Bob's phone waits for numbers above those it had, for ever.")
+@mutant(
+    "client",
+    "The server was restored from a backup: Bob's phone waits for numbers above those it had, for ever.",
+    faults="restore_store",
+)
 def reset_not_followed(patch: Patch) -> None:
     def welcome(original: Any, core: Any, frame: Any, now: int) -> None:
         told = pb.Welcome()
@@ -55,7 +63,11 @@ def reset_not_followed(patch: Patch) -> None:
     patch.change(ClientCore, "_welcome", welcome)
 
 
-@mutant("edge", "What Bob lacked was deleted while his lease had lapsed: nobody tells him that there is a gap.")
+@mutant(
+    "edge",
+    "What Bob lacked was deleted while his lease had lapsed: nobody tells him that there is a gap.",
+    faults="partition pause slow_client leap",
+)
 def gap_of_a_live_session_hidden(patch: Patch) -> None:
     def attached(original: Any, edge: Any, session: Any, answer: Any) -> None:
         original(edge, session, answer._replace(reset=False, oldest=0) if session.welcomed else answer)

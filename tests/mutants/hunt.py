@@ -1,7 +1,8 @@
 """Runs mutants, each in a forked process of its own, until a seed of the simulator fails by a named invariant.
 
 What does not count as caught: an exception of the simulator or of the changed code (unless the mutant says that the
-product's own assertions notice it), a run that hangs, and a run in which the changed code was never called.
+product's own assertions notice it), a run that hangs, a run in which the changed code was never called, and a run that
+fails without the bug, too.
 """
 
 from __future__ import annotations
@@ -11,32 +12,36 @@ import resource
 import signal
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from iris_sim.seed import run_seed
 from tests.mutants import blind, of_clients, of_delivery, of_people, of_sending, of_serving, of_storing  # noqa: F401
-from tests.mutants.patch import MUTANTS, Mutant, Patch
+from tests.mutants.patch import Mutant, Patch
 
 SEED_SECONDS_MAX = 60
 MEMORY_MAX = 4 << 30
 EXCEPTION = "SIM-EXC"  # the name under which the simulator reports an exception of the product
 
+Run = tuple[int, frozenset[str] | None]  # a seed, and the kinds of fault that may occur (None: all)
+Job = tuple[Mutant | None, Sequence[Run]]  # None: the code as it is
+
 
 @dataclass
 class Found:
-    """What came of one mutant."""
+    """What came of one mutant, or of the code as it is (name "")."""
 
     name: str
-    seed: int = -1  # that has caught it; -1: none has
+    seed: int = -1  # of the run that failed; -1: none has
+    faults: frozenset[str] | None = None
     invariant: str = ""
     message: str = ""
-    seeds: int = 0  # how many were run
-    calls: int = 0  # of the changed code, in all runs
+    runs: int = 0
+    calls: int = 0  # of the changed code
     seconds: float = 0.0
-    crashes: list[str] = field(default_factory=list)  # seeds that failed in a way that does not count, and how
+    crashes: list[str] = field(default_factory=list)  # runs that failed in a way that does not count, and how
 
     @property
     def caught(self) -> bool:
@@ -47,16 +52,38 @@ class Hung(BaseException):
     """A run takes too long."""
 
 
-def hunt(jobs: Iterable[tuple[Mutant | None, Sequence[int]]], processes: int) -> Iterator[Found]:
-    """Run each mutant (None: the code as it is) on its seeds, `processes` at a time; yields what came of each."""
+def search(mutants: Iterable[tuple[Mutant, Sequence[Run]]], processes: int) -> Iterator[Found]:
+    """Try each mutant's runs in order, `processes` mutants at a time; yields what came of each.
+
+    A run that fails without the bug, too, catches nobody: then the search goes on behind it.
+    """
+    dirty: dict[Run, bool] = {}
+    todo: list[Job] = list(mutants)
+    while todo:
+        runs_of = {one.name: (one, runs) for one, runs in todo if one is not None}
+        todo = []
+        for found in hunt(list(runs_of.values()), processes):
+            one, runs = runs_of[found.name]
+            run = (found.seed, found.faults)
+            if found.caught and run not in dirty:
+                (clean,) = hunt([(None, [run])], 1)
+                dirty[run] = clean.caught or bool(clean.crashes)
+            if found.caught and dirty[run]:
+                todo.append((one, runs[runs.index(run) + 1 :]))
+            else:
+                yield found
+
+
+def hunt(jobs: Iterable[Job], processes: int) -> Iterator[Found]:
+    """Do each job in a process of its own, `processes` at a time; yields what came of each."""
     context = multiprocessing.get_context("fork")
     waiting = list(jobs)[::-1]
     running: dict[Connection, tuple[Any, str]] = {}
     while waiting or running:
         while waiting and len(running) < processes:
-            one, seeds = waiting.pop()
+            one, runs = waiting.pop()
             receiver, sender = context.Pipe(duplex=False)
-            process = context.Process(target=_work, args=(one, seeds, sender))
+            process = context.Process(target=_work, args=(one, runs, sender))
             process.start()
             sender.close()
             running[receiver] = (process, one.name if one else "")
@@ -71,29 +98,29 @@ def hunt(jobs: Iterable[tuple[Mutant | None, Sequence[int]]], processes: int) ->
             process.join()
 
 
-def _work(one: Mutant | None, seeds: Sequence[int], result: Connection) -> None:
+def _work(one: Mutant | None, runs: Sequence[Run], result: Connection) -> None:
     patch = Patch()
     if one is not None:
         one.put_in(patch)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_MAX, MEMORY_MAX))
     signal.signal(signal.SIGALRM, _hang)
-    result.send(try_seeds(one, seeds, patch))
+    result.send(_try_runs(one, runs, patch))
 
 
 def _hang(number: int, frame: object) -> None:
     raise Hung
 
 
-def try_seeds(one: Mutant | None, seeds: Sequence[int], patch: Patch, run: Callable[[int], Any] = run_seed) -> Found:
-    """Run seeds until one counts as a catch."""
+def _try_runs(one: Mutant | None, runs: Sequence[Run], patch: Patch) -> Found:
+    """Until one counts as a catch."""
     found = Found(one.name if one else "")
     began = time.monotonic()
-    for seed in seeds:
+    for seed, faults in runs:
         patch.calls = 0
-        found.seeds += 1
+        found.runs += 1
         signal.alarm(SEED_SECONDS_MAX)
         try:
-            failure = run(seed).failure
+            failure = run_seed(seed, faults).failure
         except Hung:
             found.crashes.append(f"seed {seed}: hangs")
             break  # the others may well hang too
@@ -106,13 +133,9 @@ def try_seeds(one: Mutant | None, seeds: Sequence[int], patch: Patch, run: Calla
         if failure is None:
             continue
         if one is None or (patch.calls and (failure.invariant != EXCEPTION or one.raises)):
-            found.seed, found.invariant, found.message = seed, failure.invariant, failure.message
+            found.seed, found.faults = seed, faults
+            found.invariant, found.message = failure.invariant, failure.message
             break
         found.crashes.append(f"seed {seed}: {failure.invariant} {failure.message}")
     found.seconds = time.monotonic() - began
     return found
-
-
-def chosen(names: Sequence[str]) -> list[Mutant]:
-    """The mutants of these names; all when there is none. Raises KeyError."""
-    return [MUTANTS[name] for name in names] if names else list(MUTANTS.values())

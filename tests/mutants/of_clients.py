@@ -48,7 +48,11 @@ def rewind_never_asked(patch: Patch) -> None:
     patch.change(Inbox, "dropped", lambda original, inbox: None)
 
 
-@mutant("client", "Bob's phone says Hello with rows that its disk does not have yet, and is killed.")
+@mutant(
+    "client",
+    "Bob's phone says Hello with rows that its disk does not have yet, and is killed.",
+    faults="slow_client cut",
+)
 def hello_before_the_commit(patch: Patch) -> None:
     def maybe_hello(original: Any, core: Any) -> None:
         if core.state.name != "GREETING" or not core._hello_due:
@@ -76,7 +80,11 @@ def cursor_written_before_its_row(patch: Patch) -> None:
     patch.change(Ledger, "commit", commit)
 
 
-@mutant("client", "Ada's phone sends under a new stream before its disk knows it; killed, it gives numbers twice.")
+@mutant(
+    "client",
+    "Ada's phone sends under a new stream before its disk knows it; killed, it gives numbers twice.",
+    faults="restore_store kill slow_client",
+)
 def new_stream_used_before_the_commit(patch: Patch) -> None:
     def new_stream_wanted(original: Any, outbound: Any) -> Any:
         wanted = original(outbound)
@@ -87,17 +95,11 @@ def new_stream_used_before_the_commit(patch: Patch) -> None:
     patch.change(Outbound, "new_stream_wanted", new_stream_wanted)
 
 
-@mutant("client", "Each connection numbers what is unanswered anew: outcomes still needed are pushed out.")
-def new_stream_at_each_connection(patch: Patch) -> None:
-    def reconnected(original: Any, outbound: Any, window: int) -> None:
-        original(outbound, window)
-        if outbound.waiting:
-            outbound._new_stream(outbound.stream)
-
-    patch.change(Outbound, "reconnected", reconnected)
-
-
-@mutant("client", "The window moves on an answer that the disk does not have; killed, the phone sends from far behind.")
+@mutant(
+    "client",
+    "The window moves on an answer that the disk does not have; killed, the phone sends from far behind.",
+    faults="slow_client kill",
+)
 def window_moves_before_the_commit(patch: Patch) -> None:
     def due(original: Any, outbound: Any, *rest: Any) -> Any:
         answered = [entry for entry in outbound._entries if entry.answer is Answer.RECEIVED]
@@ -164,29 +166,12 @@ def final_refusal_not_taken(patch: Patch) -> None:
     patch.change(Outbox, "on_rejected", on_rejected)
 
 
-@mutant("client", "The server's answer to another message with this number ticks Ada's message off: nobody has it.")
-def answers_known_by_their_number_alone(patch: Patch) -> None:
-    def find(original: Any, outbound: Any, stream: int, number: int, message_id: bytes) -> Entry | None:
-        place = number - outbound._base
-        if 0 <= place < len(outbound._entries) and outbound._entries[place].answer is Answer.NONE:
-            entry: Entry = outbound._entries[place]
-            return entry
-        return None
-
-    patch.change(Outbound, "find", find)
-
-
 @mutant("client", "An answer is shown, not written: after a restart the message is sending for ever, or sent again.")
 def answer_not_written(patch: Patch) -> None:
     def answer(original: Any, ledger: Any, outbound: Any, entry: Entry, write: fx.SaveAnswer) -> None:
         ledger._next.answers.append((outbound, entry))
 
     patch.change(Ledger, "answer", answer)
-
-
-@mutant("client", "The number of a refusal that spent none stays a hole: all behind it wait for ever.")
-def hole_in_the_stream_stays(patch: Patch) -> None:
-    patch.change(Outbound, "refused_without_number", lambda original, outbound: None)
 
 
 @mutant("client", "The server says 'new stream', and the phone goes on in the old one.")
@@ -224,7 +209,11 @@ def gap_not_shown(patch: Patch) -> None:
     patch.change(Ledger, "write", write)
 
 
-@mutant("client", "Bob has read to the end; the server shows an older position, and the phone is content.")
+@mutant(
+    "client",
+    "Bob has read to the end; the server shows an older position, and the phone is content.",
+    faults="cut kill",
+)
 def read_wish_dropped_early(patch: Patch) -> None:
     def shown(original: Any, reads: Any, conversation: bytes, seq: int) -> None:
         original(reads, conversation, 1 << 62)
@@ -250,7 +239,7 @@ def never_reconnects(patch: Patch) -> None:
     patch.change(ClientCore, "_wait", wait)
 
 
-@mutant("client", "The token is over; the phone comes again and again with the same one.")
+@mutant("client", "The token is over; the phone comes again and again with the same one.", faults="no_answer cut")
 def fresh_token_not_asked(patch: Patch) -> None:
     def ask_token(original: Any, core: Any, what: Any) -> None:
         core._token_fresh = False
@@ -307,12 +296,14 @@ def own_copies_taken_for_others(patch: Patch) -> None:
     patch.change(Ledger, "write", write)
 
 
-@mutant("client", "The newest time that Ada has seen is not told: her answer may show above the question.")
+@mutant(
+    "client", "The newest time that Ada has seen is not told: her answer may show above the question.", faults="skew"
+)
 def what_was_seen_not_told(patch: Patch) -> None:
     patch.change(Outbox, "seen", lambda original, outbox, conversation, at: None)
 
 
-@mutant("client", "Two commits are under way at once, and the second answers for the first.")
+@mutant("client", "Two commits are under way at once, and the second answers for the first.", faults="slow_client kill")
 def commit_confirmed_unwritten(patch: Patch) -> None:
     def committed(original: Any, ledger: Any, number: int) -> Batch:
         batch: Batch = original(ledger, number)

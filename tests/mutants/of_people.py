@@ -25,7 +25,7 @@ def session_outlives_its_device(patch: Patch) -> None:
     patch.change(mailbox, "close_session", close_session)
 
 
-@mutant("core", "Ada logs out everywhere; a device whose token was copied comes back in.")
+@mutant("core", "Ada logs out everywhere; a device whose token was copied comes back in.", faults="no_answer cut")
 def generation_not_looked_at(patch: Patch) -> None:
     def stands(original: Any, user: Any, auth: Any) -> bool:
         return user.active and auth.device in user.devices and auth.jti not in user.revoked
@@ -126,7 +126,11 @@ def offline_never_said(patch: Patch) -> None:
     patch.change(presence, "_grace_over", lambda original, user, turn: None)
 
 
-@mutant("core", "A node takes over: everybody whose session comes back in a second is shown offline first.")
+@mutant(
+    "core",
+    "A node takes over: everybody whose session comes back in a second is shown offline first.",
+    faults="crash drain",
+)
 def offline_said_at_a_takeover(patch: Patch) -> None:
     def on_watch(original: Any, user: Any, watch: Any, turn: Any) -> None:
         user.grace_at = min(user.grace_at, turn.now.mono)
@@ -135,7 +139,7 @@ def offline_said_at_a_takeover(patch: Patch) -> None:
     patch.change(presence, "on_watch", on_watch)
 
 
-@mutant("core", "Bob goes through a tunnel, and Ada sees him go and come at every gap of a second.")
+@mutant("core", "Bob goes through a tunnel, and Ada sees him go and come at every gap of a second.", faults="cut kill")
 def offline_said_without_grace(patch: Patch) -> None:
     def went_offline(original: Any, user: Any, turn: Any) -> None:
         original(user, turn)
@@ -177,7 +181,11 @@ def devices_without_limit(patch: Patch) -> None:
     patch.change(links, "link", link)
 
 
-@mutant("core", "An older connection of Bob's phone, given up, arrives late and throws out the newer one.")
+@mutant(
+    "core",
+    "An older connection of Bob's phone, given up, arrives late and throws out the newer one.",
+    faults="late repeat cut",
+)
 def older_connection_wins(patch: Patch) -> None:
     def on_attach(original: Any, user: Any, attach: Any, turn: Any) -> None:
         for key in [key for key in user.attached if key[1] == attach.auth.device]:
@@ -192,7 +200,11 @@ def older_connection_not_closed(patch: Patch) -> None:
     patch.change(mailbox, "close_connection", lambda original, user, turn, session, code: None)
 
 
-@mutant("core", "A close frame is lost between shard and edge; it is said only once, and the session stays.")
+@mutant(
+    "core",
+    "A close frame is lost between shard and edge; it is said only once, and the session stays.",
+    faults="hollow",
+)
 def close_said_once(patch: Patch) -> None:
     patch.change(mailbox, "_close_again", lambda original, user, turn: None)
 
@@ -202,7 +214,7 @@ def busy_users_put_out_of_memory(patch: Patch) -> None:
     patch.change(User, "idle", lambda original, user: not (user.waiting or user.waiting_requests))
 
 
-@mutant("core", "Ada changes her password; the thief's device stays linked.")
+@mutant("core", "Ada changes her password; the thief's device stays linked.", faults="no_answer")
 def password_change_keeps_devices(patch: Patch) -> None:
     def unlink_all(original: Any, user: Any, keep: int, turn: Any) -> Any:
         return original(user, keep, turn) if not keep else LoggedOut(user.account.gen)

@@ -11,7 +11,19 @@ from iris.core.mark import Mark, Verdict
 from iris.core.rows import MarkRow
 from iris.core.turn import Effects
 from iris.shard.core import NodeCore
+from iris_sdk.core.sending import Outbound
 from tests.mutants.patch import Patch, mutant
+
+
+def renumbering_client(patch: Patch) -> None:
+    """No bug: a client may begin a new stream whenever it likes. The SDK does so only when it must."""
+
+    def reconnected(original: Any, outbound: Any, window: int) -> None:
+        original(outbound, window)
+        if outbound.waiting:
+            outbound._new_stream(outbound.stream)
+
+    patch.change(Outbound, "reconnected", reconnected)
 
 
 @mutant("core", "Ada sees one tick, the power goes, and what she wrote is nowhere.")
@@ -45,8 +57,10 @@ def marks_forgotten_at_a_takeover(patch: Patch) -> None:
     patch.change(Mark, "load", lambda original, mark, rows: None)
 
 
-@mutant("core", "Ada's phone opens a new stream and sends again: Bob has everything twice.")
+@mutant("core", "Ada's phone opens a new stream and sends again: Bob has everything twice.", faults="cut")
 def known_message_taken_for_new(patch: Patch) -> None:
+    renumbering_client(patch)
+
     def judge(original: Any, mark: Any, *send: Any) -> Any:
         verdict = original(mark, *send)
         return (Verdict.NEW, None, 0) if verdict[0] is Verdict.MOVED else verdict
@@ -54,7 +68,7 @@ def known_message_taken_for_new(patch: Patch) -> None:
     patch.change(Mark, "judge", judge)
 
 
-@mutant("core", "A frame is lost between Ada's 4th and 6th message: the 6th is stored first.")
+@mutant("core", "A frame is lost between Ada's 4th and 6th message: the 6th is stored first.", faults="lose late")
 def gap_taken(patch: Patch) -> None:
     def judge(original: Any, mark: Any, *send: Any) -> Any:
         verdict = original(mark, *send)
@@ -63,7 +77,11 @@ def gap_taken(patch: Patch) -> None:
     patch.change(Mark, "judge", judge)
 
 
-@mutant("core", "Ada restores her phone from a backup: what she writes next is taken for a repeat and vanishes.")
+@mutant(
+    "core",
+    "Ada restores her phone from a backup: what she writes next is taken for a repeat and vanishes.",
+    faults="restore_profile",
+)
 def repeat_known_by_its_number_alone(patch: Patch) -> None:
     def judge(original: Any, mark: Any, stream: int, client_seq: int, answered: int, message_id: bytes) -> Any:
         verdict = original(mark, stream, client_seq, answered, message_id)
@@ -77,8 +95,14 @@ def repeat_known_by_its_number_alone(patch: Patch) -> None:
     patch.change(Mark, "judge", judge)
 
 
-@mutant("core", "A message of the old stream, under way for long, arrives after the new stream began: out of order.")
+@mutant(
+    "core",
+    "A message of the old stream, under way for long, arrives after the new stream began: out of order.",
+    faults="late cut",
+)
 def old_streams_taken(patch: Patch) -> None:
+    renumbering_client(patch)
+
     def judge(original: Any, mark: Any, stream: int, *rest: Any) -> Any:
         return original(mark, max(stream, mark.stream), *rest)
 
@@ -93,8 +117,14 @@ def restored_mark_not_noticed(patch: Patch) -> None:
     patch.change(Mark, "judge", judge)
 
 
-@mutant("core", "Ada's phone is cut off while it sends its window anew: moved outcomes push out those still needed.")
+@mutant(
+    "core",
+    "Ada's phone is cut off while it sends its window anew: moved outcomes push out those still needed.",
+    faults="cut kill slow_client",
+)
 def moved_outcome_takes_another_place(patch: Patch) -> None:
+    renumbering_client(patch)
+
     def move(original: Any, mark: Any, user: bytes, sender: bytes, device: int, known: Any, *number: int) -> MarkRow:
         moved = known._replace(stream=number[0], client_seq=number[1])
         del mark._by_id[moved.message_id]
@@ -154,7 +184,7 @@ def lasting_refusal_leaves_no_mark(patch: Patch) -> None:
     patch.change(sending, "_refuse", refuse)
 
 
-@mutant("core", "Bob answers from a server whose clock is behind: his answer shows above the question.")
+@mutant("core", "Bob answers from a server whose clock is behind: his answer shows above the question.", faults="skew")
 def what_the_sender_has_seen_ignored(patch: Patch) -> None:
     def at(original: Any, user: Any, command: Any, turn: Any) -> Any:
         return original(user, command._replace(send=command.send._replace(after=0)), turn)

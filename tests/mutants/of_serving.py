@@ -8,7 +8,7 @@ from iris.core import sessions, tokens
 from iris.core.arrivals import Arrivals
 from iris.core.catalogue import ErrorCode
 from iris.core.commands import SESSION_UPDATE, Detach
-from iris.core.frames import CLOSE, SEND
+from iris.core.frames import CLOSE
 from iris.core.lease import EdgeLease, NodeLeases
 from iris.edge import table
 from iris.edge.edge import Edge
@@ -25,7 +25,11 @@ def not_attached_anew_after_a_lapse(patch: Patch) -> None:
     patch.change(Edge, "on_renewed", on_renewed)
 
 
-@mutant("edge", "The node has started anew within a lease: the edge serves sessions that nobody knows.")
+@mutant(
+    "edge",
+    "The node has started anew within a lease: the edge serves sessions that nobody knows.",
+    faults="crash drain",
+)
 def restarted_node_not_noticed(patch: Patch) -> None:
     def renewed(original: Any, link: Any, answer: Any, now: int) -> Any:
         link._epoch = max(link._epoch, answer.epoch)
@@ -34,7 +38,11 @@ def restarted_node_not_noticed(patch: Patch) -> None:
     patch.change(NodeLink, "renewed", renewed)
 
 
-@mutant("edge", "The edge believes in its lease for ever: the shard has forgotten Bob, and Bob thinks he is online.")
+@mutant(
+    "edge",
+    "The edge believes in its lease for ever: the shard has forgotten Bob, and Bob thinks he is online.",
+    faults="partition pause",
+)
 def lease_never_ends_at_the_edge(patch: Patch) -> None:
     patch.change(EdgeLease, "stands", lambda original, lease, now: lease.until >= 0)
 
@@ -44,7 +52,7 @@ def lease_never_ends_at_the_node(patch: Patch) -> None:
     patch.change(NodeLeases, "lapsed", lambda original, leases, now: original(leases, now)[:0])
 
 
-@mutant("edge", "A batch between edge and node is lost and nobody notices.")
+@mutant("edge", "A batch between edge and node is lost and nobody notices.", faults="lose")
 def lost_batch_not_noticed(patch: Patch) -> None:
     def got(original: Any, arrivals: Any, number: int) -> None:
         arrivals._next = max(arrivals._next, number + 1)
@@ -82,20 +90,9 @@ def late_detach_ends_the_newer_session(patch: Patch) -> None:
     patch.change(sessions, "on_detach", on_detach)
 
 
-@mutant("edge", "The Attach of Bob's connection is lost once, and he waits for his Welcome.")
+@mutant("edge", "The Attach of Bob's connection is lost once, and he waits for his Welcome.", faults="hollow cut")
 def attach_asked_once(patch: Patch) -> None:
     patch.change(Edge, "_attach_late", lambda original, edge, conn: None)
-
-
-@mutant("edge", "The answer to an Attach of long ago is taken for today's: Bob is served on a session that is over.")
-def old_attach_answers_taken(patch: Patch) -> None:
-    def record(original: Any, edge: Any, item: Any) -> None:
-        session = edge.sessions.get(item[1])
-        if session is not None and hasattr(item, "attempt"):
-            item = item._replace(attempt=session.attempt)
-        original(edge, item)
-
-    patch.change(Edge, "_record", record)
 
 
 @mutant("edge", "Ada looks at Bob's chat, her session attaches anew, and Bob's presence stands still.")
@@ -135,12 +132,12 @@ def close_from_the_shard_ignored(patch: Patch) -> None:
     patch.change(Edge, "on_items", on_items)
 
 
-@mutant("edge", "A token's time is over, and its session stays open.")
+@mutant("edge", "A token's time is over, and its session stays open.", faults="cut")
 def expired_token_keeps_its_session(patch: Patch) -> None:
     patch.change(Sessions, "_expired", lambda original, edge, conn, due: None)
 
 
-@mutant("edge", "A token's time is over, and it opens a new session.")
+@mutant("edge", "A token's time is over, and it opens a new session.", faults="cut kill")
 def expired_token_opens_a_session(patch: Patch) -> None:
     def check(original: Any, edge: Any, token: str) -> Any:
         found = original(edge, token)
@@ -151,25 +148,6 @@ def expired_token_opens_a_session(patch: Patch) -> None:
         return tokens._auth_of(claims)
 
     patch.change(Sessions, "check", check)
-
-
-@mutant("edge", "While a session is paused, what Bob says he has got is forgotten.")
-def acks_forgotten_while_paused(patch: Patch) -> None:
-    patch.change(table, "_remember_ack", lambda original, edge, session, frame: None)
-
-
-@mutant("edge", "While a session is paused Ada's message is taken from her and dropped.")
-def sends_dropped_while_paused(patch: Patch) -> None:
-    patch.change(table, "_send_paused", lambda original, edge, session, frame: None)
-
-
-@mutant("edge", "A close frame is on its way to Ada's revoked session, and what she sends meanwhile is stored.")
-def closing_sessions_may_send(patch: Patch) -> None:
-    def ignore(original: Any, edge: Any, session: Any, frame: Any) -> None:
-        if frame[0] == SEND:
-            table._send(edge, session, frame)
-
-    patch.change(table, "_ignore", ignore)
 
 
 @mutant("edge", "Bob's session is attached anew with the cursor of his Hello: what he acked since counts for nothing.")

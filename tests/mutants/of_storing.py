@@ -17,7 +17,11 @@ from iris.store.memory_rows import MemoryRows
 from tests.mutants.patch import Patch, mutant
 
 
-@mutant("core", "The copy for Ada's tablet is on its way, the row is deleted when it is sent, and the power goes.")
+@mutant(
+    "core",
+    "The copy for Ada's tablet is on its way, the row is deleted when it is sent, and the power goes.",
+    faults="crash lose",
+)
 def outbox_row_dropped_when_it_is_sent(patch: Patch) -> None:
     def send_item(original: Any, box: Outbox, turn: Any, lane: Any, row: Any, prev: int) -> None:
         original(box, turn, lane, row, prev)
@@ -31,7 +35,7 @@ def outbox_never_repeats(patch: Patch) -> None:
     patch.change(Outbox, "_repeat", lambda original, box, turn, when: None)
 
 
-@mutant("core", "After a restart what was on its way to other users stays where it is.")
+@mutant("core", "After a restart what was on its way to other users stays where it is.", faults="crash")
 def outbox_not_started_after_a_load(patch: Patch) -> None:
     patch.change(Outbox, "start", lambda original, box, turn: None)
 
@@ -41,7 +45,9 @@ def outbox_numbers_begin_anew(patch: Patch) -> None:
     patch.change(Outbox, "rest", lambda original, box, turn: None)
 
 
-@mutant("core", "A copy that has come before its time is confirmed, not taken: the sender drops it.")
+@mutant(
+    "core", "A copy that has come before its time is confirmed, not taken: the sender drops it.", faults="lose late"
+)
 def item_confirmed_but_not_taken(patch: Patch) -> None:
     def on_item(original: Any, user: Any, item: Any, turn: Any) -> None:
         original(user, item, turn)
@@ -51,7 +57,11 @@ def item_confirmed_but_not_taken(patch: Patch) -> None:
     patch.change(inbox, "on_item", on_item)
 
 
-@mutant("core", "The second copy overtakes the first between two nodes: the first is taken for a repeat.")
+@mutant(
+    "core",
+    "The second copy overtakes the first between two nodes: the first is taken for a repeat.",
+    faults="lose late",
+)
 def items_taken_out_of_order(patch: Patch) -> None:
     def on_item(original: Any, user: Any, item: Any, turn: Any) -> None:
         original(user, item._replace(prev=0), turn)
@@ -59,7 +69,7 @@ def items_taken_out_of_order(patch: Patch) -> None:
     patch.change(inbox, "on_item", on_item)
 
 
-@mutant("core", "The other node says 'done' before its disk has the copy, and fails.")
+@mutant("core", "The other node says 'done' before its disk has the copy, and fails.", faults="crash slow_disk")
 def items_confirmed_before_the_commit(patch: Patch) -> None:
     def run(original: Any, node: Any, now: Any) -> None:
         original(node, now)
@@ -71,7 +81,7 @@ def items_confirmed_before_the_commit(patch: Patch) -> None:
     patch.change(NodeCore, "run", run)
 
 
-@mutant("core", "A receipt's place in the outbox is given up although an older one was confirmed.")
+@mutant("core", "A receipt's place in the outbox is given up although an older one was confirmed.", faults="late lose")
 def any_confirmation_ends_a_register(patch: Patch) -> None:
     def register_done(original: Any, box: Outbox, turn: Any, target: bytes, kind: int, topic: bytes, _: int) -> None:
         original(box, turn, target, kind, topic, 1 << 62)
@@ -84,7 +94,11 @@ def outbox_rows_stay(patch: Patch) -> None:
     patch.change(Outbox, "items_done", lambda original, box, turn, target, number: [])
 
 
-@mutant("core", "The log-in is asked twice because its answer was lost: Ada has a device that nobody holds.")
+@mutant(
+    "core",
+    "The log-in is asked twice because its answer was lost: Ada has a device that nobody holds.",
+    faults="no_answer",
+)
 def repeated_login_links_twice(patch: Patch) -> None:
     def link(original: Any, user: Any, name: str, refresh: bytes, turn: Any) -> Any:
         rows = {number: device.row for number, device in user.devices.items()}
@@ -98,7 +112,11 @@ def repeated_login_links_twice(patch: Patch) -> None:
     patch.change(links, "link", link)
 
 
-@mutant("store", "The power goes between a message and the mark that speaks of it: the repeat is stored twice.")
+@mutant(
+    "store",
+    "The power goes between a message and the mark that speaks of it: the repeat is stored twice.",
+    faults="crash slow_disk",
+)
 def mark_and_row_are_not_one_unit(patch: Patch) -> None:
     def unit_of(original: Any, write: Any) -> Any:
         return ("mark", write[1]) if isinstance(write, MarkRow) else original(write)
@@ -106,7 +124,11 @@ def mark_and_row_are_not_one_unit(patch: Patch) -> None:
     patch.change(memory, "unit_of", unit_of)
 
 
-@mutant("store", "The power goes between a copy and the inbox mark that speaks of it: the tablet shows it twice.")
+@mutant(
+    "store",
+    "The power goes between a copy and the inbox mark that speaks of it: the tablet shows it twice.",
+    faults="crash slow_disk",
+)
 def inbox_mark_and_row_are_not_one_unit(patch: Patch) -> None:
     def unit_of(original: Any, write: Any) -> Any:
         return ("inbox", write[1]) if isinstance(write, InboxMarkRow) else original(write)
@@ -114,7 +136,11 @@ def inbox_mark_and_row_are_not_one_unit(patch: Patch) -> None:
     patch.change(memory, "unit_of", unit_of)
 
 
-@mutant("store", "The power goes between a message and the copy for the sender's tablet: there is none.")
+@mutant(
+    "store",
+    "The power goes between a message and the copy for the sender's tablet: there is none.",
+    faults="crash slow_disk",
+)
 def outbox_row_and_message_are_not_one_unit(patch: Patch) -> None:
     def unit_of(original: Any, write: Any) -> Any:
         return ("outbox", write[1]) if isinstance(write, OutboxItemRow) else original(write)
@@ -127,7 +153,11 @@ def epoch_not_raised(patch: Patch) -> None:
     patch.change(MemoryStore, "_next", lambda original, store, rows, epoch: original(store, rows, epoch - 1))
 
 
-@mutant("store", "An old backup is restored, and numbers are given again that clients have already had.")
+@mutant(
+    "store",
+    "An old backup is restored, and numbers are given again that clients have already had.",
+    faults="restore_store",
+)
 def epoch_not_raised_at_a_restore(patch: Patch) -> None:
     def restore(original: Any, store: Any, target: str) -> Any:
         rows, epoch = store._backups[target]
@@ -170,7 +200,9 @@ def page_begins_one_row_late(patch: Patch) -> None:
     patch.change(MemoryRows, "page_mailbox", page)
 
 
-@mutant("store", "Marks of inboxes are not stored: after a restart copies are taken a second time.")
+@mutant(
+    "store", "Marks of inboxes are not stored: after a restart copies are taken a second time.", faults="crash lose"
+)
 def inbox_mark_not_stored(patch: Patch) -> None:
     def apply(original: Any, rows: Any, writes: Sequence[Write]) -> None:
         original(rows, [row for row in writes if not isinstance(row, InboxMarkRow)])
@@ -195,6 +227,6 @@ def blocks_not_loaded(patch: Patch) -> None:
     patch.change(MemoryRows, "load_user", load_user)
 
 
-@mutant("store", "A power cut takes half of a user's rows: some of a commit, not all of it.")
+@mutant("store", "A power cut takes half of a user's rows: some of a commit, not all of it.", faults="crash slow_disk")
 def units_are_torn(patch: Patch) -> None:
     patch.change(memory, "unit_of", lambda original, write: (original(write), type(write)))

@@ -54,6 +54,7 @@ class Mutant:
     part: str  # core, store, edge or client
     story: str  # who suffers, and how
     put_in: Callable[[Patch], None]
+    faults: frozenset[str] | None  # the kinds of fault that it takes to meet it; None: all kinds
     raises: bool  # the product's own assertions may be what notices it
 
 
@@ -61,14 +62,15 @@ MUTANTS: dict[str, Mutant] = {}
 
 
 def mutant(
-    part: str, story: str, *, raises: bool = False
+    part: str, story: str, *, faults: str = "", raises: bool = False
 ) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
     """Register a function that puts a bug in. Its name is the mutant's."""
 
     def register(put_in: Callable[[Patch], None]) -> Callable[[Patch], None]:
         name = put_in.__name__
         assert name not in MUTANTS, f"two mutants are called {name}"
-        MUTANTS[name] = Mutant(name, part, story, put_in, raises)
+        kinds = frozenset(faults.split()) or None
+        MUTANTS[name] = Mutant(name, part, story, put_in, kinds, raises)
         return put_in
 
     return register
