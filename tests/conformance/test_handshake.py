@@ -98,7 +98,3 @@ def test_nothing_behind_a_refusal_is_heard(case: Opening) -> None:
         check_refusal(wire.read_to_end(), case)
         assert rig.no_more()
         assert rig.stat("upgrades_total") == 0
-
-
-def test_names_are_unique() -> None:
-    assert len({case.name for case in OPENINGS}) == len(OPENINGS)

@@ -96,7 +96,3 @@ def test_a_first_message_that_is_too_big_is_refused_at_its_header(data: bytes, c
         wire = rig.upgraded()
         wire.send(data)
         judge(wire, Case("too big", "10.4", data, end=code))
-
-
-def test_names_are_unique() -> None:
-    assert len({case.name for case in CASES}) == len(CASES)

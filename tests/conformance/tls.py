@@ -119,6 +119,8 @@ OPENERS = [
       for name, section, version in (
         ("TLS 1.1", "RFC 8996", 0x0302), ("TLS 1.0", "RFC 8996", 0x0301), ("SSL 3.0", "RFC 7568", 0x0300))],
     hello("TLS 1.2 where it is allowed", "RFC 5246 7.4.1.3", old(GOOD_12), None, "", True),
+    hello("TLS 1.2 as a fallback, where 1.3 is spoken", "RFC 7507 3", old((*GOOD_12, 0x5600)), None,
+          "the RFC asks for alert 86; TLS 1.3 marks the downgrade in the server's random bytes instead", True),
     hello("1.3 chosen where both are allowed", "4.2.1", changed(VERSIONS, numbers([TLS12, TLS13], 1)), None, "", True),
     hello("only versions to come", "4.2.1", changed(VERSIONS, numbers([0x0305], 1)), VERSION),
     hello("versions 1.2 only, in the extension of 1.3", "4.2.1", changed(VERSIONS, numbers([TLS12], 1)), VERSION),
