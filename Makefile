@@ -19,6 +19,7 @@ SOAK_ARGS ?=
 KILLS ?= 100
 CUTS ?= 20
 CREATIONS ?= 10
+FUZZ_SECONDS ?= 600
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 # What maturin sets when it builds, so that clippy and maturin do not undo each other's PyO3.
@@ -28,7 +29,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: browser crash help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -36,7 +37,7 @@ help: ## this list
 run: $(ENGINE) ## set up, start Iris on loopback, let two sample users talk
 	@exec $(BIN)/iris up
 
-test: setup lint rust-test py-test ## set up, then every check and every test
+test: setup lint rust-test fuzz-some py-test ## set up, then every check and every test
 
 setup: $(VENV)/.dev $(ENGINE) ## everything `make test` needs, without testing
 
@@ -51,6 +52,7 @@ lint: setup types ## ruff, generated files, rustfmt, clippy, mypy, stubtest
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/python scripts/gen.py --check
 	cargo fmt --all --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	$(PYO3_ENV) cargo clippy --quiet --release --locked --all-targets --features python -- -D warnings
 
 types: setup ## mypy (strict) and the engine's stub against the built module
@@ -59,6 +61,13 @@ types: setup ## mypy (strict) and the engine's stub against the built module
 
 rust-test: setup ## cargo test
 	cargo test --quiet --release --locked
+
+fuzz: setup ## every fuzzer for FUZZ_SECONDS=600, one after the other (docs/fuzzing.md)
+	$(BIN)/python scripts/fuzz.py $(FUZZ_SECONDS)
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
+
+fuzz-some: ## the fuzz targets' kept inputs and 20 s of each; says loudly when this machine cannot build them
+	@python3 scripts/fuzz.py 20 || [ $$? -eq 3 ]
 
 py-test: setup ## pytest
 	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
@@ -83,6 +92,7 @@ fmt: $(VENV)/.dev ## format Python and Rust
 	$(BIN)/ruff check --quiet --fix
 	$(BIN)/ruff format
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml
 
 gen: $(VENV)/.dev ## write the files that follow from protocol/
 	$(BIN)/python scripts/gen.py

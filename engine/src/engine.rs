@@ -260,6 +260,11 @@ impl Engine {
         }
     }
 
+    #[cfg(feature = "fuzzing")]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     fn nudge(&self) {
         for outbox in &self.shared.outboxes {
             outbox.nudge();

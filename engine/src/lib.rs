@@ -11,6 +11,8 @@ mod conn;
 mod dialog;
 mod ending;
 pub mod engine;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 pub mod handover;
 pub mod http;
 pub mod limits;

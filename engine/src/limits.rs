@@ -183,6 +183,13 @@ impl Addresses {
             }
         }
     }
+
+    /// Whether no address has a connection.
+    #[cfg(feature = "fuzzing")]
+    pub fn is_empty(&self) -> bool {
+        let table = self.0.lock().expect("no code panics with the table locked");
+        table.is_empty()
+    }
 }
 
 fn network_of(address: IpAddr) -> IpAddr {
