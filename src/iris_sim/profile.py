@@ -173,7 +173,7 @@ class DictProfile:
     def reads_wanted(self) -> list[tuple[bytes, int]]:
         return [
             (key, one.read_wanted)
-            for key, one in sorted(self._conversations.items(), key=lambda entry: entry[1].read_wanted)
+            for key, one in sorted(self._conversations.items(), key=lambda entry: (entry[1].read_wanted, entry[0]))
             if one.read_wanted > one.read
         ]
 
