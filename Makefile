@@ -13,6 +13,7 @@ ENGINE := src/iris/_engine.abi3.so
 ENGINE_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find engine protocol/iris -not -name '*.md' 2>/dev/null)
 SDK_TS := sdk/typescript
 TEST_WORKERS ?= 3
+SEEDS ?= 5000
 PYTEST_ARGS ?=
 SECONDS ?= 600
 SOAK_ARGS ?=
@@ -29,7 +30,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -58,6 +59,9 @@ lint: setup types ## ruff, generated files, rustfmt, clippy, mypy, stubtest
 types: setup ## mypy (strict) and the engine's stub against the built module
 	$(BIN)/mypy src scripts tests
 	$(BIN)/python -m mypy.stubtest iris._engine --mypy-config-file pyproject.toml --ignore-disjoint-bases
+
+sim: setup ## SEEDS=5000 simulated clusters (docs/simulator.md)
+	$(BIN)/iris sim --seeds $(SEEDS)
 
 rust-test: setup ## cargo test
 	cargo test --quiet --release --locked
