@@ -26,7 +26,7 @@ from iris.core.rows import (
     Row,
 )
 from iris.store.codec import decode
-from iris.store.folder import READY, ROCKS, FolderLock, folder_bytes, read_identity
+from iris.store.folder import IDENTITY, READY, ROCKS, STATES, FolderLock, folder_bytes, read_identity
 from iris.store.keys import MAILBOX, MARKS, META, NAME, NODE, OUTBOX, SMALL, Unreadable, after
 from iris.store.port import StoreDamaged, StoreError, StoreForeign
 from iris.store.rocks_db import META_COMMIT, META_EPOCH, META_SCHEMA, meta, open_db, scan, scan_prefix
@@ -88,6 +88,8 @@ def check(path: str) -> Report:
         raise StoreForeign(f"{folder} holds no store")
     lock = FolderLock(folder) if identity.state == READY else None
     report = Report(path, identity.state, identity.num_shards, bytes=folder_bytes(folder))
+    if identity.state not in STATES:
+        report.add(f"{folder / IDENTITY} says the unknown state {identity.state!r}: it is damaged, or of a newer iris")
     try:
         try:
             inspect(folder, identity)

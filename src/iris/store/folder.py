@@ -26,7 +26,9 @@ from iris.store.port import StoreDamaged, StoreError, StoreForeign, StoreLocked
 IDENTITY, IDENTITY_NEW, LOCK, WITNESS, ROCKS, COPY = "IRIS", "IRIS.new", "LOCK", "witness", "rocks", "copy"
 LAYOUT = 1  # of the folder; the rows have their own schema version inside the database
 CREATING, READY, BACKUP, COPYING, RESTORING = "creating", "ready", "backup", "copying", "restoring"
+STATES = {CREATING, READY, BACKUP, COPYING, RESTORING}
 SHARDS_DEFAULT, SHARDS_MAX = 4096, 65536
+STORE_BYTES = 8  # of a store's id
 _FORMAT = "iris-store"
 _MAY_BE_THERE = {LOCK, IDENTITY_NEW, "lost+found"}  # what a folder without an identity may hold and still be new
 
@@ -51,7 +53,7 @@ def new_identity(num_shards: int, state: str) -> Identity:
     """An identity for a store that is to be made. Raises StoreError for an impossible number of shards."""
     if not 1 <= num_shards <= SHARDS_MAX:
         raise StoreError(f"num_shards is {num_shards}, it must be from 1 to {SHARDS_MAX}")
-    return Identity(os.urandom(8).hex(), num_shards, int(time.time() * 1000), state)
+    return Identity(os.urandom(STORE_BYTES).hex(), num_shards, int(time.time() * 1000), state)
 
 
 def sync_folder(path: Path) -> None:
@@ -107,7 +109,10 @@ def read_identity(path: Path) -> Identity | None:
                 f"{path} was written by a newer iris (layout {layout}, this one knows {LAYOUT}); nothing was changed. "
                 "Run the newer version, or restore a backup of the older one into a new folder"
             )
-        return Identity(str(fields["store"]), int(fields["num_shards"]), int(fields["created"]), str(fields["state"]))
+        store, num_shards = str(fields["store"]), int(fields["num_shards"])
+        if len(bytes.fromhex(store)) != STORE_BYTES or not 1 <= num_shards <= SHARDS_MAX:
+            raise ValueError("its store id or num_shards is no such number")
+        return Identity(store, num_shards, int(fields["created"]), str(fields["state"]))
     except (ValueError, KeyError, TypeError) as error:
         raise StoreDamaged(
             f"{path / IDENTITY} is unreadable ({len(text)} bytes: {error}), so it is not known what the folder holds; "

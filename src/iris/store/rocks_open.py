@@ -17,6 +17,7 @@ from pathlib import Path
 from rocksdict import Rdict, WriteBatch
 
 from iris.core.ids import EPOCH_MAX
+from iris.store.contents import Contents, differs
 from iris.store.folder import (
     BACKUP,
     COPY,
@@ -158,7 +159,9 @@ def inspect(folder: Path, identity: Identity, schema: int = SCHEMA) -> Found:
     except StoreDamaged as error:
         raise _unreadable(folder, witness, error) from error
     try:
-        return judge(db, folder, identity, witness, schema)
+        found = judge(db, folder, identity, witness, schema)
+        _judge_contents(folder, identity, witness)
+        return found
     finally:
         db.close()
 
@@ -168,6 +171,19 @@ def _unreadable(folder: Path, witness: int, why: StoreError) -> StoreDamaged:
         f"{why}. {witness} commits were acknowledged; {folder_bytes(folder)} bytes lie in {folder}, and nothing was "
         f"changed. {_RESCUE}"
     )
+
+
+def _judge_contents(folder: Path, identity: Identity, commits: int) -> None:
+    """Compare the table of contents with what was noted of it. Raises StoreDamaged."""
+    witness = Witness.open(folder / WITNESS, bytes.fromhex(identity.store), write=False)
+    try:
+        for mark in witness.marks():
+            if (how := differs(folder / ROCKS, mark)) is not None:
+                raise _unreadable(folder, commits, StoreDamaged(how))
+    except OSError as error:
+        raise _unreadable(folder, commits, StoreDamaged(f"{error.filename}: {error.strerror}")) from error
+    finally:
+        witness.close()
 
 
 def read_witness(folder: Path, identity: Identity) -> int:
@@ -240,10 +256,13 @@ def open_for_writing(
 
         commit(lambda batch: put_meta(batch, META_EPOCH, epoch))
         migrate(db, found.schema, schema, steps, commit)
+        witness.follow(Contents(folder / ROCKS))
         witness.sync()
     except BaseException as error:
         close_db(db, error)
         witness.close()
+        if isinstance(error.__cause__, StoreDamaged):
+            raise _unreadable(folder, witness.commit, error.__cause__) from error
         raise
     return db, witness, epoch
 
@@ -254,4 +273,5 @@ def _write(db: Rdict, batch: WriteBatch, folder: Path) -> None:
         db.flush_wal(True)
     except Exception as error:
         problem = translate(error, folder)
-        raise problem if isinstance(problem, StoreFailed) else StoreFailed(str(problem)) from error
+        problem.__cause__ = error
+        raise problem if isinstance(problem, StoreFailed) else StoreFailed(str(problem)) from problem

@@ -71,7 +71,10 @@ class guard:
                 f"{self._path}: a row is unreadable: {error}. Stop iris and see `iris store check`"
             ) from error
         if type(error) is Exception:  # all that rocksdict raises
-            raise translate(error, self._path) from error
+            problem = translate(error, self._path)
+            if isinstance(problem, StoreDamaged):
+                problem = StoreDamaged(f"{problem}. Stop iris and see `iris store check`")
+            raise problem from error
 
 
 def load_user(db: Rdict, user: bytes) -> UserRows:

@@ -3,7 +3,8 @@
 RocksDB opens a write-ahead log that was cut short, or flipped in the middle, without a word (measured): only a number
 that lies elsewhere can tell that acknowledged commits are missing. It is written after every sync and before anyone
 hears of the commit, so after a kill it is exact. It is fsynced once a second, so after a power cut it is a lower
-bound. Two slots in two sectors are written in turn; each has a checksum, and the higher valid one counts.
+bound. Two slots in two sectors are written in turn; each has a checksum, and the higher valid one counts. Two more
+slots say how far the table of contents (contents.py) was synced; a store of an older version has none.
 """
 
 from __future__ import annotations
@@ -11,13 +12,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from struct import Struct
+from typing import Any
 from zlib import crc32
 
+from iris.store.contents import Contents, Mark
 from iris.store.port import StoreDamaged
 
 _SLOT = Struct(">8s8sQ")  # magic, store id, commit; a CRC follows
 _CRC = Struct(">I")
 _MAGIC = b"IRISWIT1"
+_CONTENTS = Struct(">8s8sQQI")  # magic, store id, number, size and checksum of the MANIFEST; a CRC follows
+_CONTENTS_MAGIC = b"IRISCON1"
 _STRIDE = 4096
 
 
@@ -27,6 +32,8 @@ class Witness:
     def __init__(self, fd: int, store: bytes, commit: int) -> None:
         self._fd, self._store, self.commit = fd, store, commit
         self._synced = commit
+        self._notes = 0
+        self._contents: Contents | None = None
 
     @classmethod
     def create(cls, path: Path, store: bytes, commit: int) -> Witness:
@@ -57,30 +64,52 @@ class Witness:
         os.pwrite(self._fd, body + _CRC.pack(crc32(body)), (commit & 1) * _STRIDE)
         self.commit = commit
 
+    def follow(self, contents: Contents) -> None:
+        """Note with every sync from now on how far this table of contents goes."""
+        self._contents = contents
+
+    def marks(self) -> list[Mark]:
+        """What was noted of the table of contents: all of it must still be true."""
+        found = [_fields(self._fd, slot, _CONTENTS, _CONTENTS_MAGIC, self._store) for slot in (2, 3)]
+        return [Mark(*fields) for fields in found if fields is not None]
+
     @property
     def dirty(self) -> bool:
-        """Whether the newest number would not survive a power cut."""
-        return self._synced < self.commit
+        """Whether something newer would not survive a power cut."""
+        return self._synced < self.commit or (self._contents is not None and self._contents.grown)
 
     def sync(self) -> None:
         """Make the newest number survive a power cut. Raises OSError; it must not be tried again then."""
         commit = self.commit
+        if self._contents is not None and self._contents.grown:
+            body = _CONTENTS.pack(_CONTENTS_MAGIC, self._store, *self._contents.sync())
+            os.pwrite(self._fd, body + _CRC.pack(crc32(body)), (2 + (self._notes & 1)) * _STRIDE)
+            self._notes += 1
         os.fdatasync(self._fd)
         self._synced = commit
 
     def close(self) -> None:
         """Close the file; writes nothing."""
+        if self._contents is not None:
+            self._contents.close()
+            self._contents = None
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
 
 
 def _read(fd: int, slot: int, store: bytes) -> int | None:
-    raw = os.pread(fd, _SLOT.size + _CRC.size, slot * _STRIDE)
-    if len(raw) < _SLOT.size + _CRC.size or crc32(raw[: _SLOT.size]) != _CRC.unpack_from(raw, _SLOT.size)[0]:
+    fields = _fields(fd, slot, _SLOT, _MAGIC, store)
+    return None if fields is None else int(fields[0])
+
+
+def _fields(fd: int, slot: int, form: Struct, magic: bytes, store: bytes) -> tuple[Any, ...] | None:
+    """What a slot says behind its magic and store id; None when it is not valid."""
+    raw = os.pread(fd, form.size + _CRC.size, slot * _STRIDE)
+    if len(raw) < form.size + _CRC.size or crc32(raw[: form.size]) != _CRC.unpack_from(raw, form.size)[0]:
         return None
-    magic, owner, commit = _SLOT.unpack_from(raw)
-    return int(commit) if magic == _MAGIC and owner == store else None
+    found, owner, *fields = form.unpack_from(raw)
+    return tuple(fields) if found == magic and owner == store else None
 
 
 def _unreadable(path: Path, why: str) -> StoreDamaged:
