@@ -18,9 +18,9 @@ from iris.core.rows import NodeRow, Write
 from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
-from iris.fabric.port import Renewed
+from iris.fabric.port import Renewed, ToUnits
 from iris.shard.core import NodeCore
-from iris.shard.upkeep import HORIZON, HORIZON_WRITE_MS, SWEEP_USERS, Horizon
+from iris.shard.upkeep import HORIZON, SWEEP_USERS, Horizon, Rounds
 from iris.store.memory import MemoryStore
 from iris.store.port import StoreError
 from iris_sim.codec import Frame
@@ -161,8 +161,7 @@ class Process:
         self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # while it stands still
         self._edge_due = self._node_due = False
         self._armed = 1 << 62  # µs of the next look at the timeouts
-        self._swept = b""
-        self._horizon_written = 0
+        self._rounds = Rounds()
         world.edges[self.number] = self
 
     def start(self, restored: bool) -> None:
@@ -283,7 +282,7 @@ class Process:
             conns[number].deliver(batch)
 
     # --- the node ---
-    def receive(self, batch: list[tuple[bytes, tuple[Any, ...]]]) -> None:
+    def receive(self, batch: ToUnits) -> None:
         """Commands of other units, the API or the store."""
         self.core.receive(batch)
         self._schedule()
@@ -385,12 +384,9 @@ class Process:
     # --- upkeep ---
     def _sweep(self) -> None:
         """A round of src/iris/shard/upkeep.py."""
-        users = at_once(self.server.store.users(self._swept, SWEEP_USERS))
-        self._wake(users)
-        self._swept = users[-1] if len(users) == SWEEP_USERS else b""
-        now = self.now()
-        if now.mono - self._horizon_written >= HORIZON_WRITE_MS or not self._horizon_written:
-            self._horizon_written = now.mono or 1
+        users = at_once(self.server.store.users(self._rounds.after, SWEEP_USERS))
+        self.receive(self._rounds.wake(users))
+        if self._rounds.horizon_due(self.now().mono):
             self.core.turn.write(NodeRow(HORIZON, self.horizon.value))
             self._schedule()
         self.world.after(self.world.plan.sweep, self.hand, self._sweep)

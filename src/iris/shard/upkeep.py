@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from iris.core import mailbox
 from iris.core.commands import Wake
@@ -44,6 +44,26 @@ class Horizon:
         return self.value
 
 
+class Rounds:
+    """Who is woken next, round after round over all users of the store, and when the horizon is written."""
+
+    def __init__(self) -> None:
+        self.after = b""  # the next users are those after this one
+        self._written = 0  # mono ms, the horizon
+
+    def wake(self, users: Sequence[bytes]) -> list[tuple[bytes, Wake]]:
+        """Commands that wake these, the next ones of the store; none: the next round begins."""
+        self.after = users[-1] if users else b""
+        return [(user_unit(user), Wake(user)) for user in users]
+
+    def horizon_due(self, mono: int) -> bool:
+        """Whether the horizon is to be written now; it counts as written."""
+        if self._written and mono - self._written < HORIZON_WRITE_MS:
+            return False
+        self._written = mono or 1
+        return True
+
+
 class Audit:
     """The conservation audit: sums of the last whole round over the loaded users."""
 
@@ -75,14 +95,10 @@ async def run(node: ShardNode, store: Store, horizon: Horizon, audit: Audit) -> 
     """Runs until cancelled."""
     async for user in store.users_with_outbox():
         node.receive([(user_unit(user), Wake(user))])
-    after, written = b"", 0
+    rounds = Rounds()
     while True:
-        users = await store.users(after, SWEEP_USERS)
-        node.receive([(user_unit(user), Wake(user)) for user in users])
-        after = users[-1] if users else b""
+        node.receive(rounds.wake(await store.users(rounds.after, SWEEP_USERS)))
         audit.step(lambda: [user for shard in node.shards for user in shard.users.values()])
-        mono = node.turn.now.mono
-        if mono - written >= HORIZON_WRITE_MS or not written:
-            written = mono or 1
+        if rounds.horizon_due(node.turn.now.mono):
             node.turn.write(NodeRow(HORIZON, horizon.value))
         await asyncio.sleep(1.0)
