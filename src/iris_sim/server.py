@@ -103,8 +103,10 @@ class Server:
         process.edge.now = process.now()
         process.edge.close_all()
         process.flush_edge()
-        if self.store.outstanding:
+        while process.alive and self.store.outstanding:  # a commit may be followed by the next
             process.synced(self.store)
+        if not process.alive:
+            return  # its disk was full: it has crashed
         process.stop()
         self.store = self.store.reopen()
         self.world.watch.crashed(self, (), ())
