@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import statistics
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -178,22 +177,22 @@ def test_the_stand_in_of_a_handle_is_nobody_and_does_not_change(tmp_path: Path) 
 
 
 def test_argon2_takes_the_same_processor_time_for_known_and_unknown() -> None:
-    """Medians of interleaved runs at full cost. Without the stand-in hash the difference is 100 %."""
+    """The least of interleaved runs at full cost, since a busy machine only adds to it."""
 
     async def case() -> None:
         passwords = Passwords(Argon2Profile.FULL, 1, 8)
         encoded = await passwords.hash(PASSWORD)
         spent: dict[bool, list[float]] = {True: [], False: []}
-        for turn in range(22):
+        for turn in range(12):
             known = turn % 2 == 0
             began = time.process_time()
             assert not await passwords.verify(encoded if known else None, "a wrong guess")
             spent[known].append(time.process_time() - began)
         passwords.close()
-        known_s, unknown_s = statistics.median(spent[True]), statistics.median(spent[False])
+        known_s, unknown_s = min(spent[True]), min(spent[False])
         assert abs(known_s - unknown_s) < 0.25 * known_s, (known_s, unknown_s)
 
-    run(case)
+    asyncio.run(case())
 
 
 def test_passwords_are_hashed_at_rfc_9106_cost() -> None:
