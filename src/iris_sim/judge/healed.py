@@ -121,6 +121,12 @@ class Healed:
         truth, me = self._truth, device.user.id
         unit = truth.unit(peer)
         seq = unit.places.get((ROW_MESSAGE, me, row.message_id))
+        if (
+            seq is not None
+            and unit.rows[seq].device != device.number
+            and truth.excuse("logged in anew: another answer")
+        ):
+            return
         if seq is not None and (me, row.message_id) not in truth.twice and not truth.set_back(peer):
             text = f"{device.name} shows {truth.what(me, row.message_id)} as refused ({row.code}); it is in the mailbox"
             raise Violation("P3-ANSWER", text, (me, peer))
@@ -236,6 +242,8 @@ class Healed:
             if not device.conn or device.core is None or device.core.state is not State.LIVE:
                 continue
             for target, (status, _) in device.presence.items():
+                if target not in device.watching:
+                    continue  # under way when the person looked away
                 unit = truth.unit(target)
                 sees = unit.may_see(device.user.id)
                 wanted = STATUS_HIDDEN if not sees else STATUS_ONLINE if target in online else STATUS_OFFLINE
@@ -245,9 +253,10 @@ class Healed:
                     raise Violation("PRESENCE-TRUE", text, (device.user.id, target))
 
     def _crowded(self, target: bytes) -> bool:
-        """watchers_max: the server tells no more watchers of this user."""
+        """watchers_max: the server tells no more watchers of this user, or told none when this Watch came."""
         watchers = sum(target in device.watching for device in self._truth.world.devices)
-        full = watchers > self._truth.world.limits.watchers_max
+        counted = (server.core.turn.counters["iris_watches_refused_total"] for server in self._truth.world.servers)
+        full = watchers > self._truth.world.limits.watchers_max or any(counted)
         return full and self._truth.excuse("watchers above watchers_max")
 
     # --- everybody has left ---

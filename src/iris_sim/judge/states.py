@@ -28,6 +28,7 @@ class States:
     def __init__(self, truth: Truth, frames: Frames) -> None:
         self._truth = truth
         self._frames = frames
+        self._mailboxes: dict[bytes, tuple[int, int]] = {}  # user -> (pos, pos of the most advanced device), last look
         self.most: dict[str, int] = {}  # the most that was seen of each thing, for the report
 
     def look(self, server: ServerView) -> None:
@@ -75,9 +76,18 @@ class States:
         if imbalance(user):
             text = f"the books of {self._truth.who(user.id)} are off by {imbalance(user)}"
             raise Violation("BOOKS", text, (user.id,))
+        self._grown(user, limits)
         for name, amount, most in _amounts(user, limits):
             if amount > most:
                 self._over(name, amount, most, user.id)
+
+    def _grown(self, user: User, limits: Limits) -> None:
+        """No mailbox grows when it is full. It may become more than full when the most advanced device is unlinked."""
+        lead = user.lead[0]
+        pos, led = self._mailboxes.get(user.id, (user.pos, lead))
+        self._mailboxes[user.id] = user.pos, lead
+        if user.pos > pos and lead >= led and user.pos - lead > limits.mailbox_rows_max:
+            self._over("mailbox_rows_max", user.pos - lead, limits.mailbox_rows_max, user.id)
 
     def _within(self, name: str, amount: int, most: int) -> None:
         if amount > self.most.get(name, 0):
@@ -104,7 +114,6 @@ def _amounts(user: User, limits: Limits) -> list[tuple[str, int, int]]:
         ("waiting for marks", max(map(len, user.waiting.values()), default=0), limits.parked_commands_max),
     ]
     if not user.counters.unlinked:  # the most advanced device may have been unlinked: then the others lack more
-        found.append(("mailbox_rows_max", user.pos - user.lead[0], limits.mailbox_rows_max))
         lacks = user.size - user.lead[1]
         found.append(("mailbox_bytes_max", lacks, limits.mailbox_bytes_max + limits.payload_bytes_max))
     for lane in user.outbox.lanes.values():

@@ -326,7 +326,7 @@ class Truth:
         link = unit.links.get(row.device)
         if link is None:
             unit.links[row.device] = Link(row.device, self.world.now)
-        elif link.gone_at is not None:
+        elif link.gone_at is not None and unit.restored_at is None:
             text = f"{self.who(row.user)}: device {row.device} was unlinked and is there again"
             raise Violation("P6-DEVICE", text, (row.user,))
 
