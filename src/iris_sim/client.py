@@ -183,8 +183,7 @@ class Device:
         """A frame has arrived."""
         self.world.watch.heard(self, frame)
         if frame[0] != f.CLOSE and self.core is not None:
-            with self.world.product():
-                self.core.receive(to_message(frame), self.clock())
+            self.core.receive(to_message(frame), self.clock())
 
     def gone(self, link: Conn, code: int | None) -> None:
         """The connection is over."""
@@ -192,8 +191,7 @@ class Device:
             return
         self._left(code)
         if self.core is not None:
-            with self.world.product():
-                self.core.lost(code, self.clock(), self.chance.random())
+            self.core.lost(code, self.clock(), self.chance.random())
             self.drain()
 
     def _left(self, code: int | None) -> None:
@@ -219,12 +217,8 @@ class Device:
         core = self.core
         if core is None:
             return
-        with self.world.product():
-            effect = core.poll()
-        while effect is not None:
+        while (effect := core.poll()) is not None:
             _PERFORM[type(effect)](self, effect)
-            with self.world.product():
-                effect = core.poll()
         if self._out:
             self._flush()
         if self.core is core:
@@ -252,8 +246,7 @@ class Device:
         now = self.clock()
         due = core.next_timeout()
         if due is not None and due <= now:
-            with self.world.product():
-                core.tick(now, self.chance.random())
+            core.tick(now, self.chance.random())
         self.drain()
 
     def _on_commit(self, commit: fx.Commit) -> None:
@@ -265,13 +258,11 @@ class Device:
             return
         self._commit = None
         self._apply(commit)
-        with self.world.product():
-            self.core.committed(commit.number, self.clock())
+        self.core.committed(commit.number, self.clock())
         self.drain()
 
     def _apply(self, commit: fx.Commit) -> None:
-        with self.world.product():
-            self.profile.apply(commit.writes)
+        self.profile.apply(commit.writes)
         self.world.watch.saved(self, commit.writes)
 
     def _on_token(self, need: fx.NeedToken) -> None:
@@ -285,8 +276,7 @@ class Device:
         """There is a token."""
         if life == self._life and self.core is not None:
             self.asking = False
-            with self.world.product():
-                self.core.token(token)
+            self.core.token(token)
             self.drain()
 
     def no_token(self, life: int, *, for_good: bool) -> None:
@@ -294,12 +284,11 @@ class Device:
         if life != self._life or self.core is None:
             return
         self.asking = False
-        with self.world.product():
-            if for_good:
-                self.unlinked = True
-                self.core.logged_out()
-            else:
-                self.core.token_unavailable(self.clock(), self.chance.random())
+        if for_good:
+            self.unlinked = True
+            self.core.logged_out()
+        else:
+            self.core.token_unavailable(self.clock(), self.chance.random())
         self.drain()
 
     def _on_connect(self, effect: fx.Connect) -> None:

@@ -103,9 +103,10 @@ class Server:
         process.edge.now = process.now()
         process.edge.close_all()
         process.flush_edge()
-        while process.alive and self.store.outstanding:  # a commit may be followed by the next
-            process.synced(self.store)
-        if not process.alive:
+        store = self.store
+        while self.store is store and store.outstanding:  # a commit may be followed by the next
+            process.synced(store)
+        if self.store is not store:
             return  # its disk was full: it has crashed
         process.stop()
         self.store = self.store.reopen()
@@ -159,6 +160,7 @@ class Process:
         self.edge = Edge(settings, world.limits, world.keys, owner=world.owner)
         stored = at_once(store.node_value(HORIZON))
         self.horizon = Horizon(stored, server.wall(), world.limits.message_days, HORIZON_PACE)
+        self._now = Now(-1, 0, 0)
         self._frames: list[Frame] = []
         self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # while it stands still
         self._edge_due = self._node_due = False
@@ -185,7 +187,10 @@ class Process:
         """The time of a turn: mono counts from the start of the process."""
         mono = (self.world.now - self.booted) // 1000
         wall = self.server.wall()
-        return Now(mono, wall, self.horizon.move(mono, wall))
+        known = self._now
+        if known.mono != mono or known.wall != wall:
+            known = self._now = Now(mono, wall, self.horizon.move(mono, wall))
+        return known
 
     def hand(self, call: Callable[..., None], *args: Any) -> None:
         """Something arrives; in its time when the process stands still, never when it is gone."""
@@ -222,15 +227,13 @@ class Process:
     def items(self, node: int, number: int, batch: list[tuple[Any, ...]]) -> None:
         """A batch of a node, for the edge."""
         self.edge.now = self.now()
-        with self.world.product():
-            self.edge.on_items(node, number, batch)
+        self.edge.on_items(node, number, batch)
         self.flush_edge()
 
     def renewed(self, node: int, answer: Renewed) -> None:
         """A node's answer to a renewal."""
         self.edge.now = self.now()
-        with self.world.product():
-            self.edge.on_renewed(node, answer)
+        self.edge.on_renewed(node, answer)
         self.flush_edge()
 
     def _run_edge(self) -> None:
@@ -238,10 +241,9 @@ class Process:
         edge = self.edge
         now = edge.now = self.now()
         frames, self._frames = self._frames, []
-        with self.world.product():
-            edge.run_timeouts(now.mono)
-            if frames:
-                edge.on_frames(frames)
+        edge.run_timeouts(now.mono)
+        if frames:
+            edge.on_frames(frames)
         self.flush_edge()
 
     def flush_edge(self) -> None:
@@ -296,8 +298,7 @@ class Process:
 
     def renew(self, edge: int, number: int, sent: int) -> None:
         """An edge renews its lease."""
-        with self.world.product():
-            self.core.renew(edge, number, sent, self.now())
+        self.core.renew(edge, number, sent, self.now())
         self._flush_node()
         if self.core.waiting:
             self._schedule()
@@ -309,8 +310,7 @@ class Process:
 
     def _run_node(self) -> None:
         self._node_due = False
-        with self.world.product():
-            self.core.run(self.now())
+        self.core.run(self.now())
         self._flush_node()
         self.world.watch.turned(self.server)
 
@@ -362,8 +362,7 @@ class Process:
         self.hand(self._durable)
 
     def _durable(self) -> None:
-        with self.world.product():
-            self.core.durable(self.now())
+        self.core.durable(self.now())
         self._flush_node()
 
     def _reading(self) -> int:

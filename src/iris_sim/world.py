@@ -12,7 +12,6 @@ import random
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Any
 
 from iris.core.ids import shard_of
@@ -38,18 +37,12 @@ VANISH = 31 * SECOND
 LEAVE = 13 * SECOND
 
 
-class _Product:
-    """Around a call of the product: what it raises is a finding, whatever it is."""
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        if isinstance(error, Exception) and not isinstance(error, Violation):
-            raise Violation("SIM-EXC", "".join(traceback.format_exception(error))) from error
+def _product_raised(error: BaseException) -> bool:
+    """Whether the product raised it, and not the simulator: by the innermost frame of either."""
+    frames = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    packages = [name.partition(".")[0] for name in frames]
+    ours = [name for name in packages if name in ("iris", "iris_sdk", "iris_sim")]
+    return bool(ours) and ours[-1] != "iris_sim"
 
 
 class World:
@@ -79,7 +72,6 @@ class World:
         self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
         self._ties = self._conns = self._ids = self._events = 0
         self._owners: dict[bytes, int] = {}
-        self._product = _Product()
         nodes = range(plan.nodes)
         self.links = [[self._link(one, other) for other in nodes] for one in nodes]
         self.servers = [Server(self, number) for number in nodes]
@@ -143,10 +135,6 @@ class World:
             found.setdefault(self.owner(entry[0]), []).append(entry)
         return list(found.items())
 
-    def product(self) -> _Product:
-        """A context around calls of the product."""
-        return self._product
-
     def trouble(self) -> None:
         """Something between or in servers is not well now."""
         self.troubled = self.now
@@ -180,7 +168,17 @@ class World:
 
     # --- a run ---
     def run(self) -> None:
-        """All phases. Raises Violation."""
+        """All phases. Raises Violation: also for whatever the product raises."""
+        try:
+            self._phases()
+        except Violation:
+            raise
+        except Exception as error:
+            if not _product_raised(error):
+                raise
+            raise Violation("SIM-EXC", "".join(traceback.format_exception(error))) from error
+
+    def _phases(self) -> None:
         self.observer.begin(self)
         self._populate()
         start = self.now
