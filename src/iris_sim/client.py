@@ -103,6 +103,8 @@ class Device:
         commit, self._commit = self._commit, None
         if commit is not None and done:
             self._apply(commit)
+        if "restore_profile" in self.world.plan.faults and not self.world.healing:
+            self.copies = [*self.copies[-2:], self.profile.copy()]
         self.core = None
         self._life += 1
         self.cut(self.chance.random(), silent=silent)

@@ -100,9 +100,10 @@ def _restore_profile(world: World, step: Step) -> str:
     device = pick(world, step.a)
     if device is None or not device.copies:
         return ""
+    copy = device.copies[step.b % len(device.copies)]
     device.kill(done=True)
     old = device.profile
-    device.profile = device.copies[step.b % len(device.copies)].copy()
+    device.profile = copy.copy()
     if step.c % 3:  # the tokens are newer than the backup of the rest, or were not used since
         device.profile.set_meta(**{name: old.meta(name) for name in TOKENS})
     device.restored = True

@@ -45,7 +45,7 @@ FAULTS: Final[dict[str, float]] = {
     "cut_off": 1,  # all clients of a server, likewise
     "kill": 4,  # a client's process dies; its commit under way may be done or not
     "slow_client": 2,  # its disk takes long
-    "restore_profile": 1,  # an older copy of a profile is put back
+    "restore_profile": 2,  # an older copy of a profile is put back
     "crash": 3,  # kill -9 of a server; its commit under way may be torn
     "drain": 1,  # a server is stopped in order, and started again
     "pause": 1,  # a server process stands still for a time
@@ -58,7 +58,7 @@ FAULTS: Final[dict[str, float]] = {
     "hollow": 1,  # ... come without their contents
     "partition": 2,  # some servers do not reach the others, or one way only
     "no_answer": 1,  # requests of the API or their answers are lost, for a time
-    "restore_store": 0.5,  # a server's store is set back to a backup
+    "restore_store": 1,  # a server's store is set back to a backup
     "skew": 1,  # a server's clock jumps
     "skew_client": 1,
     "skew_far": 0.5,  # ... by days, and back after some seconds

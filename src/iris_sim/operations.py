@@ -311,14 +311,12 @@ def _backup(world: World, step: Step) -> str:
         if not server.alive:
             return ""
         name = f"b{step.number}"
-        server.backups.append(name)
-        server.store.backup(name)
+        server.backup(name)
         return f"server {server.number} is backed up as {name}"
     device = pick(world, step.b)
     if device is None:
         return ""
-    device.copies.append(device.profile.copy())
-    del device.copies[:-3]
+    device.copies = [*device.copies[-2:], device.profile.copy()]
     return f"{device.name}'s profile is backed up"
 
 

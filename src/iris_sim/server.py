@@ -95,11 +95,20 @@ class Server:
         self.world.watch.crashed(self, [write for write in pending if id(write) not in kept], before.survived)
         self._start_later(downtime, restored=False)
 
+    def backup(self, name: str) -> None:
+        """A copy of everything durable."""
+        self.store.backup(name)
+        self.backups = [*self.backups[-3:], name]
+
     def drain(self, downtime: int) -> None:
-        """Stopped in order: what is under way is done."""
+        """Stopped in order: clients are told, then what is under way is done."""
         process = self.process
-        if not process.alive:
-            return
+        process.edge.now = process.now()
+        process.edge.go_away()
+        process.flush_edge()
+        self.world.after(self.world.limits.go_away_ms * 1000, process.hand, self._drained, process, downtime)
+
+    def _drained(self, process: Process, downtime: int) -> None:
         process.edge.now = process.now()
         process.edge.close_all()
         process.flush_edge()
@@ -390,6 +399,8 @@ class Process:
         if self._rounds.horizon_due(self.now().mono):
             self.core.turn.write(NodeRow(HORIZON, self.horizon.value))
             self._schedule()
+        if "restore_store" in self.world.plan.faults and not self.world.healing:
+            self.server.backup(f"at {self.world.now}")
         self.world.after(self.world.plan.sweep, self.hand, self._sweep)
 
     def _wake(self, users: Sequence[bytes]) -> None:
