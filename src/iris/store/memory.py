@@ -138,7 +138,7 @@ class MemoryStore:
     def restore(self, target: str) -> MemoryStore:
         """A store from the backup `target`, as after `iris store restore` and a start."""
         rows, epoch = self._backups[target]
-        return self._next(rows.copy(), max(epoch + RESTORE_EPOCHS, self._highest[0]) + 1)
+        return self._next(rows.copy(), max(epoch, self._highest[0]) + RESTORE_EPOCHS + 1)
 
     def _next(self, rows: MemoryRows, epoch: int) -> MemoryStore:
         self._closed, self._done, self._pending = True, None, ()
