@@ -60,6 +60,7 @@ class Server:
         self.backups: list[str] = []
         self.lives = 0
         self.process = Process(self)
+        self._set_back = False  # its store, to a backup, since it last started
         self._down = 0  # numbers the stops: only the last one's restart counts
 
     @property
@@ -93,7 +94,7 @@ class Server:
         self.store = before.crash(torn=torn)
         kept = {id(write) for write in before.survived}
         self.world.watch.crashed(self, [write for write in pending if id(write) not in kept], before.survived)
-        self._start_later(downtime, restored=False)
+        self._start_later(downtime)
 
     def backup(self, name: str) -> None:
         """A copy of everything durable."""
@@ -120,7 +121,7 @@ class Server:
         process.stop()
         self.store = self.store.reopen()
         self.world.watch.crashed(self, (), ())
-        self._start_later(downtime, restored=False)
+        self._start_later(downtime)
 
     def restore(self, backup: str, downtime: int) -> None:
         """The store is set back to a backup."""
@@ -128,26 +129,27 @@ class Server:
         pending = process.pending if process.alive else ()
         process.stop()
         self.store = self.store.restore(backup)
-        self.restored = True
+        self.restored = self._set_back = True
         self.world.watch.crashed(self, pending, ())
-        self._start_later(downtime, restored=True)
+        self._start_later(downtime)
 
-    def _start_later(self, downtime: int, *, restored: bool) -> None:
+    def _start_later(self, downtime: int) -> None:
         self._down += 1
         self.world.trouble()
-        self.world.after(downtime, self._start, self._down, restored)
+        self.world.after(downtime, self._start, self._down)
 
     def start_now(self) -> None:
         """Do not wait any longer."""
         if not self.alive:
-            self._start(self._down, False)
+            self._start(self._down)
 
-    def _start(self, down: int, restored: bool) -> None:
+    def _start(self, down: int) -> None:
         if self.alive or down != self._down:
             return
         self.world.trouble()
         self.process = Process(self)
-        self.process.start(restored)
+        set_back, self._set_back = self._set_back, False
+        self.process.start(set_back)
 
 
 class Process:
