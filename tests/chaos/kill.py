@@ -27,6 +27,7 @@ from tests.support.server import Server, serving
 
 IN_START = 0.3  # this part of the kills meets a server that is starting
 START_S = 2.0  # a start takes about so long: kills in it are spread over this
+OPEN_S = 0.15  # and the recovery within it about so long
 LIFE_S = (0.1, 2.0)  # how long a server lives that was ready
 SETTINGS = {"limits.logins_per_address_per_minute_max": 100_000}  # everybody joins from one address
 
@@ -40,13 +41,21 @@ class Tally:
     resent: int = 0
 
 
-async def kill_in_start(server: Server, seconds: float) -> None:
-    """Start, and kill before it is ready if it takes longer than that."""
+def log_of(store: Path) -> int:
+    """Which file is RocksDB's log of words: an open for writing begins another one. 0 for none."""
+    try:
+        return (store / "rocks" / "LOG").stat().st_ino
+    except OSError:
+        return 0
+
+
+async def kill_in_start(server: Server, seconds: float, *, opening: bool) -> None:
+    """Start, and kill so many seconds later; with `opening` so many after the store began to open, in its recovery."""
     loop = asyncio.get_running_loop()
-    old = server.process
+    old, log = server.process, log_of(server.data / "store")
     starting = loop.run_in_executor(None, server.start)
-    while server.process is old:
-        await wait(0.002)
+    while server.process is old or (opening and log_of(server.data / "store") == log and not starting.done()):
+        await wait(0.001)
     await wait(seconds)
     await loop.run_in_executor(None, server.kill)
     with suppress(AssertionError):  # it ended before it was ready, which is what was wanted
@@ -65,9 +74,10 @@ async def rounds(server: Server, crowd: Crowd, count: int, chance: random.Random
         tally.resent += crowd.under_way
         if in_start:
             await loop.run_in_executor(None, server.kill)
-            moment = chance.uniform(0, START_S)
-            how = f"{moment:.2f} s into its start"
-            await kill_in_start(server, moment)
+            opening = chance.random() < 0.7
+            moment = chance.uniform(0, OPEN_S if opening else START_S)
+            how = f"{moment:.2f} s into its {'recovery' if opening else 'start'}"
+            await kill_in_start(server, moment, opening=opening)
             tally.in_start += 1
             number_of_kills = 2
         else:

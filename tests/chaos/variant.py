@@ -1,9 +1,10 @@
-"""`iris` as $VARIANT says: with small tables, or with a known bug that the hunts must find, or they prove nothing.
+"""`iris` as $VARIANT says: small tables, a clock that is set back, or a known bug that the hunts must find.
 
     VARIANT=small python -m tests.chaos.variant serve …
 
 small       memory tables of 128 KiB: table files, their writing and their compaction all the time
 unsynced    a commit is reported without its fdatasync: a power cut loses it, a kill does not
+clock       the clock is an hour behind as soon as the file $CLOCK_BACK is there
 early       a commit is reported before it is written: a kill loses it
 """
 
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from iris.cli import main
 from iris.core.rows import Write
@@ -25,6 +28,13 @@ EARLY_S = 0.05
 def small() -> None:
     """What takes hours of default settings happens every few seconds."""
     rocks_db.MEMTABLE_BYTES = 1 << 17
+
+
+def clock() -> None:
+    """Somebody sets the clock back."""
+    now_ns, now, back = time.time_ns, time.time, Path(os.environ["CLOCK_BACK"])
+    time.time_ns = lambda: now_ns() - 3_600_000_000_000 * back.exists()
+    time.time = lambda: now() - 3_600 * back.exists()
 
 
 def unsynced() -> None:
@@ -63,5 +73,5 @@ def early() -> None:
 
 
 if __name__ == "__main__":
-    {"small": small, "unsynced": unsynced, "early": early}[os.environ["VARIANT"]]()
+    {"small": small, "clock": clock, "unsynced": unsynced, "early": early}[os.environ["VARIANT"]]()
     main()
