@@ -21,6 +21,7 @@ from iris_sdk.catalogue import CLOSES, CloseCode, Limits
 from iris_sdk.core import effects as fx
 from iris_sdk.core.ledger import Ledger
 from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, TABLE, Input, State
+from iris_sdk.core.numbers import is_sound
 from iris_sdk.core.outbox import RETRY_MS, Outbox
 from iris_sdk.core.receiving import Inbox
 from iris_sdk.core.signals import ReadRequests, TypingTable
@@ -220,7 +221,9 @@ class ClientCore:
         self._outbox.pump(now)
 
     def receive(self, frame: pb.ServerFrame, now: int) -> None:
-        """A frame from the server. Unknown frames are ignored."""
+        """A frame from the server. Unknown frames are ignored, and those whose numbers nobody can mean."""
+        if not is_sound(frame):
+            return
         if self.state is State.GREETING:
             if frame.WhichOneof("body") == "welcome" and not self._hello_due:
                 self._welcome(frame.welcome, now)
