@@ -57,6 +57,10 @@ class NodeLeases:
         self._until[edge] = now + self._lease_ms
         return stood
 
+    def heard(self, edge: int, now: int) -> None:
+        """Something of an edge without a lease has come: a term begins, so that what it brought about has an end."""
+        self._until.setdefault(edge, now + self._lease_ms)
+
     def lapsed(self, now: int) -> list[int]:
         """Edges whose lease is over; each is named once."""
         gone = [edge for edge, until in self._until.items() if until <= now]

@@ -56,6 +56,7 @@ class NodeCore:
         self._note = note
         self._routes: dict[bytes, Shard] = {}
         self._inbox: list[ToUnits] = []
+        self._heard: set[int] = set()  # edges with something in the inbox
         self._commit: list[Write] | None = None
         self._writes: list[Write] = []  # of the commit under way
         self._effects = Effects()  # likewise
@@ -70,6 +71,7 @@ class NodeCore:
     def receive_from(self, edge: int, number: int, batch: ToUnits) -> None:
         """The batch of this number that an edge has sent."""
         self.links.got(edge, number)
+        self._heard.add(edge)
         self.receive(batch)
 
     def renew(self, edge: int, number: int, sent: int, now: Now) -> None:
@@ -85,6 +87,9 @@ class NodeCore:
         turn.now = now
         for edge in self.links.lapsed(now.mono):
             self._edge_gone(edge, now)
+        for edge in self._heard:
+            self.links.heard(edge, now.mono)
+        self._heard.clear()
         turn.run_timeouts(now.mono)
         inbox, self._inbox = self._inbox, []
         routes = self._routes

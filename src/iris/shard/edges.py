@@ -25,6 +25,10 @@ class EdgeLinks:
         self._of(edge).told(sent)
         return self._leases.renew(edge, now)
 
+    def heard(self, edge: int, now: int) -> None:
+        """A turn takes up what an edge has sent, perhaps long ago, perhaps one that is gone."""
+        self._leases.heard(edge, now)
+
     def lapsed(self, now: int) -> list[int]:
         """Edges whose lease is over; each is named once."""
         gone = self._leases.lapsed(now)

@@ -84,6 +84,8 @@ def test_the_node_never_ends_what_the_edge_believes_in() -> None:
                     downs.append((now + chance.choice([0, 200, 3_100]), number))
             if node.lapsed(now):
                 ended = True
+            if chance.random() < 0.1:
+                node.heard(1, now)  # a batch, however late
             if ended:
                 assert not edge.stands(now), f"seed {seed}: ended at {now}, believed until {edge.until}"
             for when, number in [entry for entry in downs if entry[0] <= now]:
