@@ -5,8 +5,8 @@
 The data folder lies on ext4 on a loop device on cache_disk.py. At a cut the disk keeps what was flushed, and of the
 rest any sectors, old or new, by seed; the server is killed, the file system mounted anew, `check` must find the store
 sound, and the server must start and go on. The clients are not cut: they hold it against what they were told. Some cuts
-meet a server that is starting. Every other life has
-small tables (variant.py). `--creations` cuts the very first start, at its first flush, its fourth, its seventh, and so on.
+meet a server that is starting. Every other life has small tables (variant.py). `--creations` cuts the very first start,
+at its first flush, its fourth, its seventh, and so on.
 """
 
 from __future__ import annotations
