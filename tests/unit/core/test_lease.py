@@ -10,6 +10,7 @@ from __future__ import annotations
 import random
 
 from iris.core.catalogue import CloseCode, ErrorCode
+from iris.core.commands import Attach
 from iris.core.frames import Problem, Rejected
 from iris.core.ids import user_unit
 from iris.core.lease import EdgeLease, NodeLeases
@@ -63,6 +64,33 @@ def test_a_node_names_a_lapsed_edge_once() -> None:
     assert leases.lapsed(LEASE) == []
     assert not leases.renew(2, 500 + LEASE), "its sessions must go before it is renewed"
     assert leases.renew(2, 600 + LEASE)
+
+
+def test_an_edge_that_is_heard_without_a_lease_gets_one_that_ends() -> None:
+    leases = NodeLeases(LEASE)
+    leases.heard(7, 100)
+    assert leases.next_timeout() == 100 + LEASE
+    leases.heard(7, 2_000)
+    assert leases.lapsed(100 + LEASE) == [7], "only a renewal makes it longer"
+    leases.heard(7, 5_000)
+    assert leases.renew(7, 5_100)
+    assert leases.lapsed(5_000 + LEASE) == []
+
+
+def test_a_last_word_of_a_dead_edge_leaves_no_session(world: World) -> None:
+    """Its Attach was under way when it died, and comes after its lease has lapsed."""
+    (ada,) = world.join("ada")
+    attaches = world.fabric.see(Attach)
+    ada.connect()
+    world.settle()
+    late = attaches[-1]
+    dead = late._replace(edge=99, conn=7, number=late.number + 1)
+    world.node.receive_from(99, 5, [(user_unit(ada.user), dead)])
+    world.settle()
+    assert world.user(ada.user).sessions[ada.device].edge == 99
+    world.wait(world.limits.lease_ms + 100)
+    assert ada.device not in world.user(ada.user).sessions
+    assert not world.user(ada.user).closing
 
 
 def test_the_node_never_ends_what_the_edge_believes_in() -> None:
