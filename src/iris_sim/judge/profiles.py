@@ -102,6 +102,8 @@ class Profiles:
         if not device.profile.cursor()[0]:  # “a device that has lost its whole store goes on where it had acked”
             shadow.gap_upto = max(shadow.gap_upto, shadow.acked)
         self._read_in(shadow)
+        waiting = [message_id for _, _, message_id, answered in device.profile.outbox_after(0) if not answered]
+        self._truth.requeued(device.user.id, waiting)
 
     def _read_in(self, shadow: Shadow) -> None:
         """Take what the profile holds."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right, insort
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from iris.core.ids import peer_of
@@ -149,6 +149,9 @@ class Truth:
         self.twice: set[tuple[bytes, bytes]] = set()  # stored twice, and excused
         self.excused: Counter[str] = Counter()  # exemptions by name, as in docs/simulator.md
         self._devices: dict[tuple[bytes, int], DeviceView] = {}
+        self._persons: dict[
+            tuple[bytes, int], int
+        ] = {}  # (user, device) -> the device that it was before a log-in anew
         self._written = 0
         self._handlers: dict[type[Any], Callable[[Any], None]] = {
             MessageRow: self._message,
@@ -187,16 +190,26 @@ class Truth:
         user = device.user.id
         self.letters[user, message_id] = Letter(user, device.number, peer, message_id, self._written, text)
 
+    def requeued(self, user: bytes, message_ids: Iterable[bytes]) -> None:
+        """A profile was set back to a copy in which these wait: they are behind what was written since, elsewhere."""
+        for message_id in message_ids:
+            self._written += 1
+            key = (user, message_id)
+            self.letters[key] = self.letters[key]._replace(order=self._written)
+
     def linked(self, device: DeviceView) -> None:
-        self._devices[device.user.id, device.number] = device
+        user = device.user.id
+        self._devices[user, device.number] = device
+        for other in device.user.devices:
+            if other is not device and other.profile is device.profile:
+                self._persons[user, device.number] = self._persons.get((user, other.number), other.number)
 
     def device(self, user: bytes, number: int) -> DeviceView | None:
         return self._devices.get((user, number))
 
     def same_profile(self, user: bytes, one: int, other: int) -> bool:
         """Whether two devices are one profile, before and after its person has logged in anew."""
-        a, b = self.device(user, one), self.device(user, other)
-        return one == other or (a is not None and b is not None and a.profile is b.profile)
+        return self._persons.get((user, one), one) == self._persons.get((user, other), other)
 
     def unit(self, user: bytes) -> Unit:
         """The unit of a user; an empty one when nothing of it is durable."""
