@@ -61,13 +61,6 @@ class NodeLeases:
         """Something of an edge without a lease has come: a term begins, so that what it brought about has an end."""
         self._until.setdefault(edge, now + self._lease_ms)
 
-    def heard(self, edge: int, now: int) -> None:
-        """An edge has sent something. One without a lease gets one, so that what it begins here will end: its renewals
-        may be late, or it may be dead and this its last word.
-        """
-        if edge not in self._until:
-            self._until[edge] = now + self._lease_ms
-
     def lapsed(self, now: int) -> list[int]:
         """Edges whose lease is over; each is named once."""
         gone = [edge for edge, until in self._until.items() if until <= now]

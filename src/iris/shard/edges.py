@@ -18,7 +18,6 @@ class EdgeLinks:
         self._top = seq_of(epoch, 0)
         self._leases = NodeLeases(lease_ms)
         self._sent: dict[int, int] = {}
-        self._heard: set[int] = set()  # since the last turn
         self._arrivals: dict[int, Arrivals] = {}
 
     def renew(self, edge: int, sent: int, now: int) -> bool:
@@ -32,9 +31,6 @@ class EdgeLinks:
 
     def lapsed(self, now: int) -> list[int]:
         """Edges whose lease is over; each is named once."""
-        for edge in self._heard:
-            self._leases.heard(edge, now)
-        self._heard.clear()
         gone = self._leases.lapsed(now)
         for edge in gone:
             self._sent.pop(edge, None)
@@ -47,7 +43,6 @@ class EdgeLinks:
 
     def got(self, edge: int, number: int) -> None:
         """A batch has come from an edge."""
-        self._heard.add(edge)
         self._of(edge).got(number)
 
     def next_number(self, edge: int) -> int:
