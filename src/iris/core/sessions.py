@@ -210,10 +210,12 @@ def _refuse(attach: Attach, code: int, turn: Turn) -> None:
 
 
 def _missed(user: User, device: Device, seq: int) -> bool:
-    """Whether rows above this cursor are gone that the device should have got. A new device starts at 0 and misses
-    none.
+    """Whether rows above this cursor are gone that the device should have got.
+
+    A new device says 0 and misses none. One that has acked or lost rows and says 0 has lost its store, or was restored
+    from a copy of before its first message.
     """
-    return seq < user.floor and (seq > 0 or (device.lost > 0 and device.acked == 0))
+    return seq < user.floor and (seq > 0 or device.acked > 0 or device.lost > 0)
 
 
 def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:

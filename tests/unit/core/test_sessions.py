@@ -113,6 +113,25 @@ def test_a_restored_client_is_told_of_rows_that_are_gone(new_world: Callable[...
     assert bob.texts(ada.user) == ["one", "four"]
 
 
+def test_a_client_restored_from_before_its_first_message_is_told_too(new_world: Callable[..., World]) -> None:
+    """Its cursor is 0, as a new device's, which misses nothing."""
+    world = new_world(trim_rows_min=1)
+    ada, bob = pair(world)
+    backup = bob.saved.copy()
+    say(world, ada, bob, "one", "two")
+    bob.disconnect()
+    world.settle()
+    bob.saved = backup
+    assert bob.saved.seq == 0
+    bob.connect()
+    world.settle()
+    assert bob.welcome is not None
+    assert bob.welcome.oldest == world.user(bob.user).floor + 1
+    assert bob.saved.gaps == 1
+    say(world, ada, bob, "three")
+    assert bob.texts(ada.user) == ["three"]
+
+
 @pytest.mark.parametrize("last_refused", [False, True])
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_cursor_from_the_future_is_reset_and_new_rows_arrive(
