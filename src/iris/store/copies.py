@@ -37,7 +37,7 @@ from iris.store.folder import (
 )
 from iris.store.port import Store, StoreDamaged, StoreError, StoreForeign
 from iris.store.rocks_db import META_COMMIT, META_EPOCH, meta, open_db, options, translate
-from iris.store.rocks_open import inspect, open_for_writing
+from iris.store.rocks_open import contents_differ, inspect, open_for_writing
 from iris.store.witness import Witness
 
 RESTORE_EPOCHS = 4096
@@ -107,11 +107,12 @@ def restore(source: str, target: str, *, accept_loss: bool = False, wall_ms: int
             inspect(folder, identity)
         _empty(goal)
         _fill(folder / ROCKS, goal, identity.moved(RESTORING))
+        stale = accept_loss and _contents_are_stale(folder, identity)
     finally:
         if lock is not None:
             lock.close()
     if accept_loss:
-        _make_readable(goal)
+        _make_readable(goal, stale)
     commit = _commit_of(goal)
     Witness.create(goal / WITNESS, bytes.fromhex(identity.store), commit).close()
     sync_folder(goal)
@@ -199,12 +200,22 @@ def _commit_of(goal: Path) -> int:
     return commit
 
 
-def _make_readable(goal: Path) -> None:
-    """Let RocksDB rebuild its table of files when it cannot open the copy."""
+def _contents_are_stale(folder: Path, identity: Identity) -> bool:
     try:
-        open_db(goal / ROCKS, read_only=True).close()
+        return contents_differ(folder, identity) is not None
+    except (StoreDamaged, OSError):  # no witness, or no table of contents: the open will tell
+        return False
+
+
+def _make_readable(goal: Path, stale: bool) -> None:
+    """Let RocksDB rebuild its table of files when it cannot open the copy, or would pass over some of them."""
+    try:
+        if not stale:
+            open_db(goal / ROCKS, read_only=True).close()
+            return
     except StoreDamaged:
-        try:
-            Rdict.repair(str(goal / ROCKS), options())
-        except Exception as error:
-            raise translate(error, goal / ROCKS) from error
+        pass
+    try:
+        Rdict.repair(str(goal / ROCKS), options())
+    except Exception as error:
+        raise translate(error, goal / ROCKS) from error

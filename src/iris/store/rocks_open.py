@@ -175,13 +175,19 @@ def _unreadable(folder: Path, witness: int, why: StoreError) -> StoreDamaged:
 
 def _judge_contents(folder: Path, identity: Identity, commits: int) -> None:
     """Compare the table of contents with what was noted of it. Raises StoreDamaged."""
+    try:
+        how = contents_differ(folder, identity)
+    except OSError as error:
+        how = f"{error.filename}: {error.strerror}"
+    if how is not None:
+        raise _unreadable(folder, commits, StoreDamaged(how))
+
+
+def contents_differ(folder: Path, identity: Identity) -> str | None:
+    """How the table of contents differs from what the witness noted of it. Raises StoreDamaged or OSError."""
     witness = Witness.open(folder / WITNESS, bytes.fromhex(identity.store), write=False)
     try:
-        for mark in witness.marks():
-            if (how := differs(folder / ROCKS, mark)) is not None:
-                raise _unreadable(folder, commits, StoreDamaged(how))
-    except OSError as error:
-        raise _unreadable(folder, commits, StoreDamaged(f"{error.filename}: {error.strerror}")) from error
+        return next((how for mark in witness.marks() if (how := differs(folder / ROCKS, mark)) is not None), None)
     finally:
         witness.close()
 
