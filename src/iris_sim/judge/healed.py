@@ -16,7 +16,8 @@ from iris.core.rows import REGISTER_READ_SYNC, ROW_MESSAGE, ROW_OWN_COPY, ROW_RE
 from iris.core.user import User
 from iris_sdk.core.lifecycle import State
 from iris_sim.judge.profiles import Profiles
-from iris_sim.judge.truth import Truth, Unit, at_once
+from iris_sim.judge.truth import Truth, at_once
+from iris_sim.judge.units import Unit
 from iris_sim.observer import Violation
 
 if TYPE_CHECKING:
@@ -96,8 +97,8 @@ class Healed:
     def _answered(self, device: DeviceView) -> None:
         """Every message has an answer, the right one, and is as far as it really is."""
         truth, me = self._truth, device.user.id
-        if device.profile.waiting():
-            waiting = [row for row in device.profile.history() if row.state == "queued"]
+        waiting = [row for row in device.profile.history() if row.state == "queued"]
+        if (waiting or device.profile.waiting()) and not self._for_nobody(me, waiting):
             what = truth.what(me, waiting[0].message_id) if waiting else "a message"
             raise Violation("P8-ANSWERED", f"{what} has no answer after all faults have ended", (me,))
         for row in device.profile.history():
@@ -106,7 +107,7 @@ class Healed:
             peer = peer_of(row.conversation, me) or b""
             if row.state == "refused":
                 self._refused(device, row, peer)
-            elif row.state in STEPS:
+            elif row.state in STEPS and row.state != "queued":
                 self._progress(device, row, peer)
         unit = truth.unit(me)
         for conversation, positions in device.profile.reads().items():
@@ -118,6 +119,14 @@ class Healed:
             if positions.read < stored:
                 raise Violation("P8-READ", f"{device.name} shows read {positions.read}, others {stored}", (me,))
 
+    def _for_nobody(self, me: bytes, waiting: list[HistoryRow]) -> bool:
+        """Whether all of this waits for accounts that were deleted, and came back with an old backup: full for ever."""
+        truth = self._truth
+        peers = {peer_of(row.conversation, me) or b"" for row in waiting}
+        gone = {user.id for user in truth.world.users if user.deleted}
+        back = bool(peers) and peers <= gone and all(truth.set_back(peer) for peer in peers)
+        return back and truth.excuse("server set back: an account that was deleted")
+
     def _refused(self, device: DeviceView, row: HistoryRow, peer: bytes) -> None:
         truth, me = self._truth, device.user.id
         unit = truth.unit(peer)
@@ -128,6 +137,8 @@ class Healed:
             and truth.excuse("logged in anew: another answer")
         ):
             return
+        if seq is not None and device.restored and truth.excuse("client set back: another answer"):
+            return  # sent again when its outcome had left the window
         if seq is not None and (me, row.message_id) not in truth.twice and not truth.set_back(peer):
             text = f"{device.name} shows {truth.what(me, row.message_id)} as refused ({row.code}); it is in the mailbox"
             raise Violation("P3-ANSWER", text, (me, peer))
