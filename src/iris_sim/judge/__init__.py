@@ -1,8 +1,8 @@
 """The judge: hears everything that happens in a world and holds it against the promises.
 
 `Judge` is the Observer; the parts are truth (what is durable), frames (what is said), profiles (what devices hold),
-states (what servers hold), moments (what no store holds) and healed (what must be so in the end). docs/simulator.md
-lists every invariant by name.
+states (what servers hold), rules (single frames and rows), moments (what no store holds) and healed (what must be so in
+the end). docs/simulator.md lists every invariant by name.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from iris.core import frames as f
 from iris.core.ids import shard_of, user_unit
-from iris.core.requests import Done, LinkDevice, Linked, LogoutDevice, Operation, PutBlock, Result
+from iris.core.requests import Auth, Done, LinkDevice, Linked, LogoutDevice, Operation, PutBlock, Result
 from iris.core.rows import Write
 from iris_sdk.core import effects as fx
 from iris_sim.judge.frames import Frames
 from iris_sim.judge.healed import Healed
 from iris_sim.judge.moments import Moments
 from iris_sim.judge.profiles import Profiles
+from iris_sim.judge.rules import Rules
 from iris_sim.judge.states import States
 from iris_sim.judge.truth import Truth, at_once
 from iris_sim.observer import Observer, Step, Violation
@@ -39,6 +40,7 @@ class Judge(Observer):
         self.frames = Frames(self.truth)
         self.profiles = Profiles(self.truth)
         self.states = States(self.truth, self.frames)
+        self.rules = Rules(self.truth, self.profiles)
         self.moments = Moments(self.truth)
         self.healed = Healed(self.truth, self.profiles)
         self._looked: dict[int, int] = {}
@@ -60,10 +62,14 @@ class Judge(Observer):
         self.truth.linked(device)
         self.profiles.begun(device)
 
+    def asked(self, device: DeviceView | None, request: int, unit: bytes, auth: Auth | None, what: Operation) -> None:
+        self.rules.asked(request)
+
     def answered(self, device: DeviceView | None, request: int, what: Operation, result: Result) -> None:
         """What the API said to be done is durable."""
         if device is None:
             return
+        self.rules.answered(device, request, what, result)
         unit = self.truth.unit(device.user.id)
         wrong = False
         if isinstance(what, LinkDevice) and isinstance(result, Linked):
@@ -80,6 +86,7 @@ class Judge(Observer):
     # --- clients ---
     def spoke(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
         kind = frame[0]
+        self.rules.spoke(device, frame)
         if kind == f.ACK:
             self.profiles.said_cursor(device, frame[2], frame[3], ack=True)
         elif kind == f.HELLO:
@@ -93,6 +100,7 @@ class Judge(Observer):
 
     def opened(self, device: DeviceView, conn: int, server: int) -> None:
         self.moments.opened(conn)
+        self.rules.opened(device, conn)
 
     def saw(self, device: DeviceView, effect: fx.PresenceSeen | fx.TypingSeen | fx.StateEntered) -> None:
         self.moments.saw(device, effect)
@@ -108,6 +116,7 @@ class Judge(Observer):
     def saved(self, device: DeviceView, writes: Sequence[fx.Write]) -> None:
         self.profiles.saved(device, writes)
         self.moments.saved(device, writes)
+        self.rules.saved(device, writes)
 
     def started(self, device: DeviceView) -> None:
         if device.restored:
@@ -119,6 +128,7 @@ class Judge(Observer):
         if device is not None:
             self.frames.said(server, device, frame)
             self.moments.said(server, device, frame)
+            self.rules.said(device, frame)
 
     def took(self, server: ServerView, frame: tuple[Any, ...]) -> None:
         self.moments.took(server, frame)
@@ -126,7 +136,9 @@ class Judge(Observer):
     def durable(self, server: ServerView, writes: Sequence[Write]) -> None:
         self._commits += 1
         self.moments.clocks()
+        self.rules.before(writes)
         self.truth.apply(writes)
+        self.rules.after(writes)
         self.moments.durable(writes)
 
     def turned(self, server: ServerView) -> None:

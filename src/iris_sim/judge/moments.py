@@ -112,7 +112,7 @@ class Moments:
         elif kind == f.CLOSE:
             self._heard_of.get(device.user.id, {}).pop(frame[1], None)
         elif kind == f.WELCOME:
-            self._token(server, device, frame[11])
+            self._token(server, device, frame[1], frame[11])
 
     def _offline(self, server: ServerView, device: DeviceView, target: bytes) -> None:
         """Nobody is said to be offline within the grace after the last session, or after the start of a node."""
@@ -129,9 +129,10 @@ class Moments:
                 text = f"{device.name} is told that {who} is offline, who was there less than the grace ago"
                 raise Violation("PRESENCE-GRACE", text, (me, target))
 
-    def _token(self, server: ServerView, device: DeviceView, expires_at: int) -> None:
+    def _token(self, server: ServerView, device: DeviceView, conn: int, expires_at: int) -> None:
         """A session was opened on a token with this end."""
-        if expires_at + server.edge.settings.leeway_ms + TOKEN_SLACK_MS < server.wall():
+        late = expires_at + server.edge.settings.leeway_ms + TOKEN_SLACK_MS < server.wall()
+        if late and self._steady(server, conn):
             self._outlived(server, device.name, device.user.id)
 
     def _outlived(self, server: ServerView, name: str, user: bytes) -> None:
@@ -169,16 +170,18 @@ class Moments:
                 if device.core is not None and now - last > self._limits.typing_ms * 1_000 + TYPING_SLACK_US:
                     text = f"{device.name} shows that {self._truth.who(key[1])} types, who has long stopped"
                     raise Violation("TYPING-ENDS", text, (device.user.id, key[1]))
-        changed = max(self._clocks.get(server.number, (0, -1))[1], self._leapt())
         late = server.wall() - server.edge.settings.leeway_ms - TOKEN_SLACK_MS
         for session in server.edge.sessions.values():
-            served = session.state is SessionState.READY and self._opened.get(session.conn, 0) > changed
-            if served and session.expires_at < late:
+            served = session.state is SessionState.READY
+            if served and session.expires_at < late and self._steady(server, session.conn):
                 self._outlived(server, f"{self._truth.who(session.user)}/{session.device}", session.user)
 
-    def _leapt(self) -> int:
+    def _steady(self, server: ServerView, conn: int) -> bool:
+        """Whether the server's clock has not jumped since this connection was opened: its timeouts know of no jump."""
+        self.clocks()
         leaps = self._truth.world.leaps
-        return leaps[-1][0] if leaps else -1
+        jumped = max(self._clocks.get(server.number, (0, -1))[1], leaps[-1][0] if leaps else -1)
+        return self._opened.get(conn, 0) > jumped
 
     # --- at rest ---
     def vanished(self, standing: Iterable[DeviceView]) -> None:
