@@ -52,7 +52,7 @@ def test_delivered_waits_for_the_device_not_for_the_frame(world: World) -> None:
 
 
 def test_delivered_is_told_also_when_a_device_was_linked_while_the_message_waited(world: World) -> None:
-    """The new device starts behind what others have, no further: its first Ack proves nothing of what it has not got."""
+    """The new device starts where others have got to: its first Ack proves nothing of what it has not got."""
     ada, (phone,) = pair(world)
     phone.disconnect()
     world.settle()
