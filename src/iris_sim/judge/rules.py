@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from iris.core import frames as f
 from iris.core.catalogue import ERRORS, CloseCode, ErrorCode
+from iris.core.mailbox import DAY_MS
 from iris.core.requests import LoggedOut, LogoutAll, Operation, Result, SetPassword
 from iris.core.rows import ROW_REFUSED, CursorRow, CutMailbox, DeviceRow, Gone, MessageRow, Write
 from iris_sdk.core import effects as fx
@@ -14,6 +15,7 @@ from iris_sim.judge.profiles import Profiles
 from iris_sim.judge.truth import Truth
 from iris_sim.judge.units import Link, Unit
 from iris_sim.observer import Violation
+from iris_sim.server import WALL
 
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView
@@ -97,7 +99,7 @@ class Rules:
         most = self._truth.world.limits.mailbox_lag_rows_max
         for user, cursors in self._before.items():
             unit = self._truth.unit(user)
-            pos = max((w.pos for w in writes if isinstance(w, MessageRow) and w.user == user), default=0)
+            pos = max((w.pos for w in writes if isinstance(w, MessageRow) and _appended(w, user)), default=0)
             live = _live(unit)
             best = max((cursors[link.number].pos for link in live if link.number in cursors), default=0)
             for link in live:
@@ -111,7 +113,7 @@ class Rules:
         truth = self._truth
         unit, limits = truth.unit(cut.user), truth.world.limits
         ends = {w.row.device for w in writes if isinstance(w, Gone) and isinstance(w.row, DeviceRow)}
-        rows = [w for w in writes if isinstance(w, MessageRow) and w.user == cut.user and w.kind != ROW_REFUSED]
+        rows = [w for w in writes if isinstance(w, MessageRow) and _appended(w, cut.user)]
         newest = rows[-1].pos if rows else unit.rows[unit.seqs[-1]].pos if unit.seqs else 0
         for link in _live(unit):
             device, cursor = truth.device(cut.user, link.number), unit.cursors.get(link.number)
@@ -122,7 +124,10 @@ class Rules:
             shadow = self._profiles.of(device)
             had = max(link.start or 0, cursor.seq, shadow.acked, shadow.gap_upto)
             for row in unit.owed(had, cut.upto):
-                if truth.days(unit.stored_at[row.seq]) < limits.message_days - SLACK_DAYS:
+                days = max(truth.days(unit.stored_at[row.seq]), (WALL + truth.world.ms - row.at) / DAY_MS)
+                if (
+                    days < limits.message_days - SLACK_DAYS
+                ):  # an own copy that was long on its way has its message's time
                     what = truth.what(row.sender, row.message_id)
                     text = f"{what} is deleted from {truth.who(cut.user)}’s mailbox; {device.name} does not have it"
                     raise Violation("P2-CUT", text, (cut.user, row.sender))
@@ -136,6 +141,10 @@ class Rules:
         if other != row.device and any(link.number == other for link in _live(unit)):
             text = f"one log-in of {self._truth.who(row.user)} has linked two devices, {other} and {row.device}"
             raise Violation("P6-LINKED-TWICE", text, (row.user,))
+
+
+def _appended(row: MessageRow, user: bytes) -> bool:
+    return row.user == user and row.kind != ROW_REFUSED
 
 
 def _live(unit: Unit) -> list[Link]:
