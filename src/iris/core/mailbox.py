@@ -72,7 +72,8 @@ def append(
     if user.sessions:
         tail = user.tail
         tail.append(row)
-        if len(tail) > turn.limits.deliver_window:
+        limits = turn.limits
+        while len(tail) > limits.deliver_window or size - tail[0].size > limits.deliver_window_bytes:
             user.tail_from = tail.pop(0).seq
         for session in user.sessions.values():
             pump.offer(user, session, row, before, turn)

@@ -69,6 +69,22 @@ def test_a_window_counts_bytes_too(new_world: Callable[..., World]) -> None:
     assert bob.texts(ada.user) == words, "an Ack gives them back"
 
 
+def test_rows_in_memory_are_bounded_by_bytes_too(new_world: Callable[..., World]) -> None:
+    """With a slow device the newest rows stay in memory: 256 of 64 KiB would be 16 MiB a user."""
+    world = new_world(deliver_window_bytes=100)
+    (ada,), (bob, slow) = world.join("ada"), world.join("bob", devices=2)
+    slow.auto = False
+    words = []
+    for part in range(10):
+        words += many(ada, bob, 10, first=10 * part)
+        world.settle()
+        assert 0 < sum(len(row.payload) for row in world.user(bob.user).tail) <= 105
+    slow.auto = True
+    slow.commit()
+    world.settle()
+    assert bob.texts(ada.user) == slow.texts(ada.user) == words
+
+
 def test_catch_up_goes_by_pages_while_live_rows_arrive(new_world: Callable[..., World]) -> None:
     world = new_world(deliver_window=4, page_rows_max=3, trim_rows_min=2)
     ada, bob = pair(world)
