@@ -160,6 +160,8 @@ def _store_values(stats: StoreStats) -> dict[str, float]:
         "iris_store_write_seconds_total": stats.write_seconds,
         "iris_store_stalls_total": stats.stalls,
         "iris_store_disk_free_bytes": stats.disk_free_bytes,
+        "iris_store_memtable_bytes": stats.memtable_bytes,
+        "iris_store_cache_bytes": stats.cache_bytes,
     }
 
 

@@ -40,7 +40,11 @@ class Sampler:
         sync_s, syncs = (self._growth(now, f"iris_store_sync_seconds_{part}") for part in ("sum", "count"))
         self._add("file descriptors", len(list((process / "fd").iterdir())))
         self._add("threads", len(list((process / "task").iterdir())))
-        self._add("memory, MB", int((process / "statm").read_text().split()[1]) * PAGE_BYTES / 1e6)
+        memory = int((process / "statm").read_text().split()[1]) * PAGE_BYTES
+        store = now.get("iris_store_memtable_bytes", 0) + now.get("iris_store_cache_bytes", 0)
+        self._add("memory, MB", memory / 1e6)
+        self._add("… of the store, MB", store / 1e6)
+        self._add("… the rest, MB", (memory - store) / 1e6)
         self._add("queued items", sum(now.get(name, 0) for name in QUEUES))
         self._add("connections", now.get("iris_engine_connections", 0))
         self._add("users loaded", now.get("iris_users_loaded", 0))

@@ -51,6 +51,8 @@ class StoreStats:
     write_seconds: float
     stalls: int
     disk_free_bytes: int
+    memtable_bytes: int = 0  # memory that holds what is not yet in tables; bounded
+    cache_bytes: int = 0  # memory that holds blocks of tables; bounded
 
 
 class Store(Protocol):

@@ -216,7 +216,11 @@ class RocksStore:
         return StoreStats(
             self._commits, self._rows, self._bytes, self._syncs, self._sync_seconds, self._sync_seconds_max,
             self._write_seconds, self._stalls, disk.f_bavail * disk.f_frsize,
+            self._property("rocksdb.size-all-mem-tables"), self._property("rocksdb.block-cache-usage"),
         )  # fmt: skip
+
+    def _property(self, name: str) -> int:
+        return 0 if self._closed else self._db.property_int_value(name) or 0
 
     def backup(self, target: str) -> int:
         """See port.Store. May be called from another thread, so that the event loop goes on meanwhile.

@@ -20,6 +20,8 @@ STORE = StoreStats(
     write_seconds=0.1,
     stalls=0,
     disk_free_bytes=1 << 40,
+    memtable_bytes=7,
+    cache_bytes=9,
 )
 
 
@@ -88,6 +90,7 @@ def test_engine_and_store_are_pulled_at_every_scrape() -> None:
     assert got[("iris_pings_total", "")] == 2
     assert got[("iris_store_syncs_total", "")] == 5
     assert got[("iris_store_disk_free_bytes", "")] == 1 << 40
+    assert (got[("iris_store_memtable_bytes", "")], got[("iris_store_cache_bytes", "")]) == (7, 9)
 
 
 def test_conservation_difference_is_computed() -> None:

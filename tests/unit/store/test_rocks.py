@@ -55,6 +55,21 @@ def test_the_event_loop_goes_on_while_the_disk_does_not(tmp_path: Path) -> None:
     asyncio.run(case())
 
 
+def test_the_memory_that_rocksdb_keeps_is_told(tmp_path: Path) -> None:
+    async def case() -> None:
+        store = open_rocks(str(tmp_path / "s"))
+        before = store.stats().memtable_bytes
+        await commit(store, [message(ADA, 1, os.urandom(100_000))])
+        assert store.stats().memtable_bytes >= before + 100_000
+        store._db.flush()
+        cached = store.stats().cache_bytes
+        assert len(await store.page_mailbox(ADA, 0, 1 << 53, 1000, 1 << 40)) == 1
+        assert store.stats().cache_bytes > cached
+        store.close()
+
+    asyncio.run(case())
+
+
 def test_a_stall_is_waited_for_off_the_loop_and_loses_nothing(tmp_path: Path) -> None:
     async def case() -> None:
         store = open_rocks(str(tmp_path / "s"))
