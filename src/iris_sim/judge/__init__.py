@@ -176,7 +176,7 @@ class Judge(Observer):
         self.healed.rested()
 
     def vanished(self) -> None:
-        self.healed.vanished()
+        self.healed.vanished(self.moments.unheard)
         self.moments.vanished(self.healed.standing())
 
     def end(self) -> None:

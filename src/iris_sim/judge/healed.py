@@ -21,6 +21,8 @@ from iris_sim.judge.units import Unit
 from iris_sim.observer import Violation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from iris_sdk.store import HistoryRow
     from iris_sim.observer import DeviceView, ServerView
 
@@ -246,8 +248,11 @@ class Healed:
                 raise Violation("P8-BLOCK", text, (unit.user, other))
 
     # --- some have vanished ---
-    def vanished(self) -> None:
-        """Presence tells the truth: online are those who are connected, nobody who left half a minute ago."""
+    def vanished(self, unheard: Callable[[DeviceView, bytes], bool]) -> None:
+        """Presence tells the truth: online are those who are connected, nobody who left half a minute ago.
+
+        unheard: whether a change of who may see a user came to a device in a batch without contents.
+        """
         truth = self._truth
         online = {device.user.id for device in truth.world.devices if device.conn}
         for device in self.standing():
@@ -260,6 +265,9 @@ class Healed:
                 sees = unit.may_see(device.user.id)
                 wanted = STATUS_HIDDEN if not sees else STATUS_ONLINE if target in online else STATUS_OFFLINE
                 if status != wanted and not (status == STATUS_HIDDEN and self._crowded(target)):
+                    hidden = STATUS_HIDDEN in (status, wanted)
+                    if hidden and unheard(device, target) and truth.excuse("presence in a hollow batch"):
+                        continue
                     shown = f"{device.name} shows {truth.who(target)} as {_STATUS[status]}"
                     text = f"{shown}, it should be {_STATUS[wanted]}"
                     raise Violation("PRESENCE-TRUE", text, (device.user.id, target))

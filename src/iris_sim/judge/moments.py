@@ -17,13 +17,14 @@ from iris_sdk.core import effects as fx
 from iris_sdk.core.lifecycle import State
 from iris_sim.judge.truth import Truth
 from iris_sim.observer import Violation
+from iris_sim.server import WALL
 
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView
 
 SECOND = 1_000_000  # µs
 DAY_MS = 86_400_000
-WALL_SLACK_MS = DAY_MS  # how far the clocks of servers may be off
+WALL_SLACK_MS = 1_000  # between a server's clock and what a client makes of its Welcome
 TOKEN_SLACK_MS = 2_500  # a session may outlive its token by a second; looked at from time to time
 TYPING_SLACK_US = 1_500_000
 HOLLOW_US = 14 * SECOND  # batches may come without their contents for so long
@@ -45,6 +46,8 @@ class Moments:
         self._shifts = (0, 0)  # ms: lowest and highest of all servers' clocks, ever
         self._clocks: dict[int, tuple[int, int]] = {}  # server -> its clock's shift, and since when (µs)
         self._opened: dict[int, int] = {}  # conn -> µs
+        self._welcomes: dict[int, int] = {}  # conn -> shift of the clock of the server that said Welcome, ms
+        self._clock_of: dict[DeviceView, int] = {}  # ... of the newest Welcome that the device has heard
         self._hollow = -1  # µs until which batches may come without their contents
 
     def step(self, kind: str) -> None:
@@ -69,7 +72,9 @@ class Moments:
                 self._expires(device, write.before_at)
 
     def _expires(self, device: DeviceView, before_at: int) -> None:
-        wall = max(server.wall() for server in self._truth.world.servers)
+        """By the clock of the server that welcomed it, right or wrong: a client has no better one."""
+        shift = self._clock_of.get(device)
+        wall = WALL + self._truth.world.ms + shift if shift is not None else 0
         if before_at > wall + WALL_SLACK_MS - self._limits.message_days * DAY_MS:
             text = f"{device.name} takes messages of today for expired"
             raise Violation("P5-EXPIRED", text, (device.user.id,))
@@ -83,7 +88,9 @@ class Moments:
         self._opened[conn] = self._truth.world.now
 
     def heard(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
-        if frame[0] == f.TYPING and frame[4]:
+        if frame[0] == f.WELCOME:
+            self._clock_of[device] = self._welcomes.get(device.conn, 0)
+        elif frame[0] == f.TYPING and frame[4]:
             self._typing.setdefault(device, {})[frame[2], frame[3]] = self._truth.world.now
 
     def saw(self, device: DeviceView, effect: Any) -> None:
@@ -112,6 +119,7 @@ class Moments:
         elif kind == f.CLOSE:
             self._heard_of.get(device.user.id, {}).pop(frame[1], None)
         elif kind == f.WELCOME:
+            self._welcomes[frame[1]] = server.shift
             self._token(server, device, frame[1], frame[11])
 
     def _offline(self, server: ServerView, device: DeviceView, target: bytes) -> None:
@@ -184,6 +192,11 @@ class Moments:
         return self._opened.get(conn, 0) > jumped
 
     # --- at rest ---
+    def unheard(self, device: DeviceView, target: bytes) -> bool:
+        """Whether who may see `target` changed while batches came without their contents on this connection's way."""
+        changed = self._truth.unit(target).changed_at
+        return self._opened.get(device.conn, 0) <= changed <= self._hollow
+
     def vanished(self, standing: Iterable[DeviceView]) -> None:
         """Who is watched is shown. What was lost behind the edge is not said again: a moment later it is old."""
         for device in standing:
