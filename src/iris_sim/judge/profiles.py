@@ -163,7 +163,12 @@ class Profiles:
         told = (answer.code, answer.seq, answer.at)
         before = shadow.answers.setdefault(answer.message_id, told)
         peer = peer_of(answer.conversation, me) or b""
-        if before != told and (me, answer.message_id) not in truth.twice and not truth.set_back(peer):
+        if (
+            before != told
+            and (me, answer.message_id) not in truth.twice
+            and not truth.set_back(peer)
+            and not self._asked_anew(shadow, answer, before)
+        ):
             text = f"{shadow.device.name} was told {before} and now {told} of {truth.what(me, answer.message_id)}"
             raise Violation("P3-ANSWER", text, (me, peer))
         if answer.code == 0:
@@ -171,6 +176,16 @@ class Profiles:
             if row is None or row.message_id != answer.message_id:
                 text = f"{shadow.device.name} holds {truth.what(me, answer.message_id)} as accepted, but it is not"
                 raise Violation("P1-ACCEPTED", text, (me, peer))
+
+    def _asked_anew(self, shadow: Shadow, answer: fx.SaveAnswer, before: tuple[int, int, int]) -> bool:
+        """Whether an own copy told the profile's earlier device that it was accepted, and the new one is refused.
+
+        The screen goes on to say “accepted”, which is true.
+        """
+        key = (shadow.device.user.id, answer.message_id)
+        earlier = self._truth.letters[key].device != shadow.device.number and key in shadow.inherited
+        refused = bool(answer.code) and before[0] == 0
+        return earlier and refused and self._truth.excuse("logged in anew: another answer")
 
     def _cursor(self, shadow: Shadow, cursor: fx.SaveCursor) -> None:
         truth, device = self._truth, shadow.device
