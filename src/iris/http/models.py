@@ -12,6 +12,8 @@ from iris.http.passwords import LENGTH_MAX, LENGTH_MIN
 
 NAME_LENGTH_MAX = 64
 _DIRECTION_MARKS = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")  # they make one name look like another
+# What `_plain` refuses, as the OpenAPI document says it.
+_CONTROLS = "\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069"
 
 
 def _plain(text: str) -> str:
@@ -31,12 +33,22 @@ Handle = Annotated[
     StringConstraints(min_length=3, max_length=33),  # 32 and an @
     AfterValidator(normal_handle),
     Field(
-        examples=["ada"], description="3 to 32 of a-z, 0-9, dot and underscore; upper case and a leading @ are taken."
+        examples=["ada"],
+        description="3 to 32 of a-z, 0-9, dot and underscore; upper case and a leading @ are taken.",
+        json_schema_extra={"pattern": "^@?[A-Za-z][A-Za-z0-9_.]{1,30}[A-Za-z0-9]$"},
     ),
 ]
-Name = Annotated[str, StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH_MAX), AfterValidator(_plain)]
+Name = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=NAME_LENGTH_MAX),
+    AfterValidator(_plain),
+    Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*$"}),
+]
 DeviceName = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX), AfterValidator(_plain)
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=NAME_LENGTH_MAX),
+    AfterValidator(_plain),
+    Field(json_schema_extra={"pattern": f"^[^{_CONTROLS}]*[^{_CONTROLS}\\s][^{_CONTROLS}]*$"}),
 ]
 NewPassword = Annotated[str, Field(min_length=LENGTH_MIN, max_length=LENGTH_MAX)]
 GivenPassword = Annotated[str, Field(max_length=LENGTH_MAX)]  # one that is too short is just wrong
