@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Build the fuzz targets of fuzz/ with libFuzzer and run them one after the other: `fuzz.py [seconds] [target ...]`.
 
-No cargo-fuzz and no nightly compiler: the coverage that libFuzzer steers by is a pass of LLVM that the stable compiler has
-too. There is no AddressSanitizer, which needs nightly: the engine's few lines of unsafe code are system calls.
+No cargo-fuzz and no nightly compiler: the coverage that libFuzzer steers by is a pass of LLVM that the stable compiler
+has too. There is no AddressSanitizer, which needs nightly: the few lines of unsafe code in the engine are system calls.
 
 New inputs go to target/fuzz/corpus, what fails to target/fuzz/artifacts; `--keep` adds the new inputs, reduced to those
 that matter, to fuzz/corpus. The exit code is 1 when a target failed, 3 when this machine cannot build them.
