@@ -24,10 +24,16 @@ class Progress:
     def __init__(self, seeds: int, out: TextIO = sys.stderr) -> None:
         self._seeds, self._out = seeds, out
         self._bar = out.isatty()
+        self._failures = 0
         self._began = self._told = time.monotonic()
 
     def told(self, total: Total) -> None:
         """So far it is."""
+        for outcome in total.failures[self._failures :]:
+            assert outcome.failure is not None
+            self.over()
+            self._out.write(f"seed {outcome.seed} breaks {outcome.failure.invariant}: {outcome.failure.message}\n")
+        self._failures = len(total.failures)
         now = time.monotonic()
         if now - self._told < (REDRAW_S if self._bar else LINE_S):
             return
