@@ -42,7 +42,7 @@ _CLIENT_FRAMES = {
 # Rows that no run can hit, and why.
 UNREACHABLE: dict[str, str] = {
     "client CATCHING_UP LOST_FOR_GOOD": "asks for a second process on one profile, which the profile's lock forbids",
-    "client LIVE LOST_FOR_GOOD": "likewise: REPLACED twice without an attempt of one's own in between",
+    "client LIVE LOST_FOR_GOOD": "likewise: closed REPLACED twice within a minute",
     "client CONNECTING LOST_FOR_GOOD": "only a close code ends a client for good, and what never opened has none",
     f"request {requests.UpgradePassword.__name__}": "asked by the HTTP API alone, after argon2 parameters have changed",
     f"request {requests.CheckToken.__name__}": "asked by the HTTP API alone, before it asks another unit",
