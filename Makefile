@@ -30,7 +30,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -59,6 +59,9 @@ lint: setup types ## ruff, generated files, rustfmt, clippy, mypy, stubtest
 types: setup ## mypy (strict) and the engine's stub against the built module
 	$(BIN)/mypy src scripts tests
 	$(BIN)/python -m mypy.stubtest iris._engine --mypy-config-file pyproject.toml --ignore-disjoint-bases
+
+mutants: setup ## put known bugs in, one at a time: the simulator must catch each
+	$(BIN)/python -m tests.mutants
 
 sim: setup ## SEEDS=5000 simulated clusters (docs/simulator.md)
 	$(BIN)/iris sim --seeds $(SEEDS)
