@@ -3,6 +3,7 @@
     python -m tests.mutants                    every mutant from seed 0 on; renews catchers.toml
     python -m tests.mutants --known            the seeds that are known to catch first: what `make test` runs
     python -m tests.mutants rewind_ignored     one or some
+    python -m tests.mutants --missing          those that no seed is known to catch
 
 The code as it is then runs the same seeds (--full: all up to the highest that was needed) without alarm.
 """
@@ -71,6 +72,7 @@ def arguments_of(given: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="put known bugs into Iris")
     parser.add_argument("names", nargs="*", choices=[[], *MUTANTS], metavar="mutant")
     parser.add_argument("--known", action="store_true", help="first the seeds that caught it the last time")
+    parser.add_argument("--missing", action="store_true", help="only those that no seed is known to catch")
     parser.add_argument("--seeds", type=int, default=0, help=f"at most so many ({SEEDS}; --known: {KNOWN_SEEDS})")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=2)
@@ -88,6 +90,8 @@ def main(given: Sequence[str]) -> int:
             print(f"{one.name} ({part(one)})\n    {one.story}")
         return 0
     known = catchers()
+    if chose.missing:
+        mutants = [one for one in mutants if one.name not in known]
     seeds = range(chose.first, chose.first + (chose.seeds or (KNOWN_SEEDS if chose.known else SEEDS)))
     order = {one.name: [(seed, one.faults) for seed in seeds] for one in mutants}
     if chose.known:
@@ -95,13 +99,16 @@ def main(given: Sequence[str]) -> int:
             order[name].insert(0, (known[name][0], MUTANTS[name].faults))
     print(f"{'mutant':45} {'part':8} {'caught by':18} {'seed':>5} {'runs':>5} {'seconds':>8}")
     results = []
-    for found in search([(one, order[one.name]) for one in mutants], chose.jobs):
+    for found in search([(one, order[one.name]) for one in mutants], chose.jobs, trust=chose.known):
         results.append(found)
         show(found)
+        if found.caught:
+            known[found.name] = found.seed, found.invariant
+            write_catchers(known)
     caught = [found for found in results if found.caught]
-    if not chose.known:
-        write_catchers(known | {found.name: (found.seed, found.invariant) for found in caught})
-    runs: list[Run] = []  # those of the catches have passed already: `search` has looked
+    runs: list[Run] = []  # `search` has looked at those of the catches
+    if chose.known:
+        runs = list(dict.fromkeys((found.seed, found.faults) for found in caught))
     if chose.full:
         runs = [(seed, None) for seed in range(max((found.seed for found in caught), default=0) + 1)]
     good = quiet(runs, chose.jobs)

@@ -226,7 +226,11 @@ def read_said_once(patch: Patch) -> None:
     def due(original: Any, reads: Any, now: int, repeat_ms: int) -> Any:
         return original(reads, now, 1 << 62)
 
+    def next_timeout(original: Any, reads: Any, repeat_ms: int) -> Any:
+        return original(reads, 1 << 62)
+
     patch.change(ReadRequests, "due", due)
+    patch.change(ReadRequests, "next_timeout", next_timeout)
     patch.change(ReadRequests, "reconnected", lambda original, reads: None)
 
 
