@@ -6,7 +6,7 @@ The data folder lies on ext4 on a loop device on cache_disk.py. At a cut the dis
 rest any sectors, old or new, by seed; the server is killed, the file system mounted anew, `check` must find the store
 sound, and the server must start and go on. The clients are not cut: they hold it against what they were told. Some cuts
 meet a server that is starting. Every other life has small tables (variant.py). `--creations` cuts the very first start,
-at its first flush, its fourth, its seventh, and so on.
+at its first flush, its seventh, and so on.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tests.support.server import Server
 IN_START = 0.25  # this part of the cuts meets a server that is starting
 START_FLUSHES = 40  # in its first so many flushes: recovery, the raised epoch and the first load
 LIFE_S = (0.3, 2.5)
-CUT_S = 20.0  # a flush comes within this, or the power goes without one
+CUT_S = 8.0  # a flush comes within this, or the power goes without one
 
 
 def server_on(disk: PowerDisk, variant: str = "") -> Server:
@@ -156,7 +156,7 @@ def main() -> int:
         return 2
     chance, wrong = random.Random(options.seed), []
     with tempfile.TemporaryDirectory(prefix="iris-power-") as name:
-        for flushes in range(1, 3 * options.creations, 3):
+        for flushes in range(1, 6 * options.creations, 6):
             with PowerDisk(Path(name) / f"new{flushes}") as disk:
                 disk.on()
                 asyncio.run(creation(disk, chance.randrange(1 << 30), chance.choice(STYLES), flushes))

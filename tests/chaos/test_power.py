@@ -46,7 +46,7 @@ def test_a_server_that_does_not_sync_is_caught_by_power_cuts(tmp_path: Path) -> 
 
 @needs_a_disk
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("flushes", [2, 6])
+@pytest.mark.parametrize("flushes", [2, 44])
 def test_a_store_whose_creation_was_cut_is_made_anew_or_opens(tmp_path: Path, flushes: int) -> None:
     with PowerDisk(tmp_path / "disk") as disk:
         disk.on()
