@@ -15,7 +15,7 @@ TOO_MUCH = 1 << 53
 def test_a_row_with_a_number_of_64_bits_is_not_taken(field: str) -> None:
     bench = Bench()
     bench.live()
-    row = pb.Deliver(seq=1, kind=1, conversation=TALK, sender=b"B" * 16, message_id=b"i" * 16)
+    row = pb.Deliver(seq=1, kind=pb.KIND_MESSAGE, conversation=TALK, sender=b"B" * 16, message_id=b"i" * 16)
     setattr(row, field, TOO_MUCH)
     bench.receive(deliver=row)
     assert not any(isinstance(write, fx.SaveMessage | fx.SaveCursor) for write in bench.writes)
