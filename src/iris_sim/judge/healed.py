@@ -122,12 +122,15 @@ class Healed:
                 raise Violation("P8-READ", f"{device.name} shows read {positions.read}, others {stored}", (me,))
 
     def _for_nobody(self, me: bytes, waiting: list[HistoryRow]) -> bool:
-        """Whether all of this waits for accounts that were deleted, and came back with an old backup: full for ever."""
+        """Whether all of this waits for people whom an old backup has left without a device: it fills up, for ever.
+
+        Their account had been deleted and is there again; or devices long logged out take all places of devices_max.
+        """
         truth = self._truth
         peers = {peer_of(row.conversation, me) or b"" for row in waiting}
-        gone = {user.id for user in truth.world.users if user.deleted}
+        gone = {user.id for user in truth.world.users if user.deleted or all(one.unlinked for one in user.devices)}
         back = bool(peers) and peers <= gone and all(truth.set_back(peer) for peer in peers)
-        return back and truth.excuse("server set back: an account that was deleted")
+        return back and truth.excuse("server set back: nobody comes for it")
 
     def _refused(self, device: DeviceView, row: HistoryRow, peer: bytes) -> None:
         truth, me = self._truth, device.user.id
