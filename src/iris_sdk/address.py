@@ -53,15 +53,15 @@ class Address(NamedTuple):
 
 def parse_server(server: str, ca_file: str | None = None) -> Address:
     """The address in a server URL: http, https, ws or wss. Raises ProfileError."""
-    parts = urlsplit(server if "://" in server else f"https://{server}")
-    tls = _SCHEMES.get(parts.scheme.lower())
+    refused = ProfileError(f"{server!r} is not a server address such as https://chat.example.org")
     try:
+        parts = urlsplit(server if "://" in server else f"https://{server}")
         port = parts.port
     except ValueError:
-        tls = None
-        port = None
+        raise refused from None
+    tls = _SCHEMES.get(parts.scheme.lower())
     if tls is None or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
-        raise ProfileError(f"{server!r} is not a server address such as https://chat.example.org")
+        raise refused
     address = Address(parts.hostname, port or (443 if tls else 80), tls, ca_file)
     if not tls and not address.loopback:
         raise ProfileError(f"{server}: without TLS only a server on this machine (loopback) is spoken to")

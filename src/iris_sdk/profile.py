@@ -154,6 +154,8 @@ def profile_info(profile: ProfilePath) -> ProfileInfo | None:
             reader.meta("ca_file"),
             int(reader.meta("printed", 0)),
         )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ProfileError(f"{folder / schema.FILE} is damaged: it does not say whose profile it is") from error
     finally:
         reader.close()
 

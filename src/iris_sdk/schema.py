@@ -10,6 +10,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from iris_sdk.database import Database
 from iris_sdk.errors import ProfileError
 
 VERSION = 2
@@ -101,7 +102,7 @@ def connect(folder: Path, *, create: bool = False) -> sqlite3.Connection:
         raise ProfileError(f"no profile in {folder}: log in first")
     if path.stat().st_mode & 0o077:
         path.chmod(0o600)
-    db = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
+    db = sqlite3.connect(path, timeout=BUSY_MS / 1000, isolation_level=None, check_same_thread=False, factory=Database)
     try:
         _prepare(db, folder, create)
     except sqlite3.DatabaseError as error:

@@ -73,12 +73,14 @@ def load_lenient(flags: Mapping[str, Any] | None = None, file: str | Path | None
     for values, origin in _sources(flags or {}, file, wrong):
         for key, value in values.items():
             if key == "limits" and isinstance(value, Mapping):
-                merged.setdefault("limits", {}).update(value)
+                merged["limits"] = {**_table(merged.get("limits")), **value}
                 origins.update({f"limits.{name}": origin(f"limits.{name}") for name in value})
             else:
                 merged[key] = value
                 origins[key] = origin(key)
     wrong += [unknown_key(key, KEYS) + f" ({origins[key]})" for key in merged if key not in Settings.model_fields]
+    if not isinstance(merged.get("limits", {}), Mapping):
+        raise ConfigError([*wrong, f"limits: must be a table of limits by name ({origins['limits']})"])
     wrong += [
         unknown_key(f"limits.{name}", KEYS) + f" ({origins[f'limits.{name}']})"
         for name in merged.get("limits", ())
@@ -111,6 +113,10 @@ def _sources(
     except SettingsError as error:
         raise ConfigError([f"the environment cannot be read: {error}"]) from None
     yield {key: value for key, value in flags.items() if value is not None}, lambda key: "flag"
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _env_name(key: str) -> str:
