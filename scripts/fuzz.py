@@ -129,7 +129,8 @@ def main() -> int:
         row, good = run(folder / name, chosen.seconds)
         rows.append(row)
         clean &= good
-        print(f"fuzz: {name} {row[-1]} after {row[1]} runs", file=sys.stderr, flush=True)
+        told = f"{row[-1]}, {row[1]} runs, edges {row[2]}, features {row[3]}, {row[5]} min, {row[6]} MB"
+        print(f"fuzz: {name}: {told}", file=sys.stderr, flush=True)
         if chosen.keep and good:
             keep(folder / name)
     show(rows)
