@@ -81,8 +81,8 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     seq, rev = attach.seq, min(attach.rev, user.registers.head)
     if seq > user.head:
         seq = user.last_seq  # what Welcome says: the client goes back to it
-    elif _missed(user, device, seq):
-        seq = user.floor
+    else:
+        seq = max(seq, _missed(user, device, seq))
     session.acked = session.prev = seq
     session.sent = max(seq or device.seq, user.floor)
     session.rev_acked = session.rev_sent = session.rev_top = rev
@@ -209,17 +209,21 @@ def _refuse(attach: Attach, code: int, turn: Turn) -> None:
     turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.attempt, int(code)))
 
 
-def _missed(user: User, device: Device, seq: int) -> bool:
-    """Whether rows above this cursor are gone that the device should have got.
+def _missed(user: User, device: Device, seq: int) -> int:
+    """Up to where rows above this cursor are gone that the device should have got; 0 when none is.
 
-    A new device says 0 and misses none. One that has acked or lost rows and says 0 has lost its store, or was restored
-    from a copy of before its first message.
+    A new device says 0 and misses none. One that has acked or lost rows and says 0 has lost its store, was restored
+    from a copy of before its first message, or was cut before it: it goes on at the stored cursor, whether the rows up
+    to there have been deleted yet or not.
     """
-    return seq < user.floor and (seq > 0 or device.acked > 0 or device.lost > 0)
+    if seq:
+        return user.floor if seq < user.floor else 0
+    return max(device.seq, user.floor) if device.acked or device.lost else 0
 
 
 def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
-    oldest = user.floor + 1 if _missed(user, user.devices[attach.auth.device], attach.seq) else 0
+    missed = _missed(user, user.devices[attach.auth.device], attach.seq)
+    oldest = missed + 1 if missed else 0
     reset = attach.seq > user.head or attach.rev > user.registers.head
     copies, rate = sender_facts(user, turn)
     turn.to_edge(

@@ -132,6 +132,26 @@ def test_a_client_restored_from_before_its_first_message_is_told_too(new_world: 
     assert bob.texts(ada.user) == ["three"]
 
 
+def test_a_device_that_was_cut_before_its_first_message_is_told_too(new_world: Callable[..., World]) -> None:
+    """Another device that is set back keeps the rows from being deleted, so the mailbox begins where it began."""
+    world = new_world(mailbox_lag_rows_max=3, trim_rows_min=1)
+    ada, bob = pair(world)
+    late = world.link(bob.user)
+    say(world, ada, bob, "1")
+    backup = bob.saved.copy()
+    say(world, ada, bob, "2", "3")
+    bob.disconnect()
+    bob.saved, bob.auto = backup, False
+    bob.connect()
+    say(world, ada, bob, "4", "5")
+    user = world.user(bob.user)
+    assert (user.devices[late.device].lost, user.floor) == (3, 0), "cut, and nothing is deleted"
+    late.connect()
+    world.settle()
+    assert late.saved.gaps == 1
+    assert late.texts(ada.user) == ["4", "5"]
+
+
 @pytest.mark.parametrize("last_refused", [False, True])
 @pytest.mark.parametrize("kept", [True, False])
 def test_a_cursor_from_the_future_is_reset_and_new_rows_arrive(
