@@ -79,10 +79,9 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
     seq, rev = attach.seq, min(attach.rev, user.registers.head)
-    if seq > user.head:
-        seq = user.last_seq  # what Welcome says: the client goes back to it
-    else:
-        seq = max(seq, _missed(user, device, seq))
+    if _reset(user, attach):
+        seq = min(seq, _head(user, attach))  # as the client does, which is told this head
+    seq = max(seq, _missed(user, device, attach.seq))
     session.acked = session.prev = seq
     session.sent = max(seq or device.seq, user.floor)
     session.rev_acked = session.rev_sent = session.rev_top = rev
@@ -209,6 +208,16 @@ def _refuse(attach: Attach, code: int, turn: Turn) -> None:
     turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.attempt, int(code)))
 
 
+def _reset(user: User, attach: Attach) -> bool:
+    """Whether the cursor lies in a future that this store does not know."""
+    return attach.seq > user.head or attach.rev > user.registers.head
+
+
+def _head(user: User, attach: Attach) -> int:
+    """The newest row, for Welcome. A client that goes back to it goes back to no further than what was deleted."""
+    return max(user.last_seq, user.floor) if _reset(user, attach) else user.last_seq
+
+
 def _missed(user: User, device: Device, seq: int) -> int:
     """Up to where rows above this cursor are gone that the device should have got; 0 when none is.
 
@@ -224,13 +233,12 @@ def _missed(user: User, device: Device, seq: int) -> int:
 def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
     missed = _missed(user, user.devices[attach.auth.device], attach.seq)
     oldest = missed + 1 if missed else 0
-    reset = attach.seq > user.head or attach.rev > user.registers.head
     copies, rate = sender_facts(user, turn)
     turn.to_edge(
         attach.edge,
         Attached(
-            ATTACHED, attach.conn, attach.attempt, attach.number, user.id, attach.auth.device, user.last_seq,
-            user.registers.head, oldest, reset, copies, rate,
+            ATTACHED, attach.conn, attach.attempt, attach.number, user.id, attach.auth.device,
+            _head(user, attach), user.registers.head, oldest, _reset(user, attach), copies, rate,
         ),
     )  # fmt: skip
 

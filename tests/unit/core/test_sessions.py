@@ -184,6 +184,30 @@ def test_a_cursor_from_the_future_is_reset_and_new_rows_arrive(
     assert bob.closed is None
 
 
+def test_a_cursor_between_the_newest_row_and_a_refused_one_is_reset_too(world: World) -> None:
+    """The registers say that the server was restored. The client lowers its seq to the head; so must the server, or it
+    sends from a place where the client is not, again and again.
+    """
+    ada, bob = pair(world)
+    (cyn,) = world.join("cyn")
+    say(world, ada, bob, "one")
+    world.ask(user_unit(bob.user), PutBlock(cyn.user), bob.auth)
+    bob.disconnect()
+    world.crash()
+    cyn.connect()
+    cyn.send(bob.user, "no")
+    world.settle()
+    for profile in (bob.live, bob.saved):
+        profile.seq, profile.rev = profile.seq + 5, profile.rev + 5
+    assert world.user(bob.user).last_seq < bob.saved.seq < world.user(bob.user).head
+    ada.connect()
+    bob.connect()
+    world.settle()
+    say(world, ada, bob, "two")
+    assert bob.texts(ada.user) == ["one", "two"]
+    assert ada.receipt(bob.user)[0] == bob.saved.seq
+
+
 def test_a_new_device_starts_empty(world: World) -> None:
     ada, bob = pair(world)
     say(world, ada, bob, "one")
