@@ -103,7 +103,7 @@ class Profiles:
             shadow.gap_upto = max(shadow.gap_upto, shadow.acked)
         self._read_in(shadow)
         waiting = [message_id for _, _, message_id, answered in device.profile.outbox_after(0) if not answered]
-        self._truth.requeued(device.user.id, waiting)
+        self._truth.requeued(device.user.id, device.number, waiting)
 
     def _read_in(self, shadow: Shadow) -> None:
         """Take what the profile holds."""

@@ -95,7 +95,7 @@ class Rules:
             if isinstance(write, CutMailbox):
                 self._cut(write, writes)
             elif isinstance(write, DeviceRow):
-                self._device(write)
+                self._device(write, writes)
 
     def after(self, writes: Sequence[Write]) -> None:
         """P7: no device lags more than mailbox_lag_rows_max rows behind while another one is further."""
@@ -133,13 +133,14 @@ class Rules:
                     text = f"{what} is deleted from {truth.who(cut.user)}’s mailbox; {device.name} does not have it"
                     raise Violation("P2-CUT", text, (cut.user, row.sender))
 
-    def _device(self, row: DeviceRow) -> None:
+    def _device(self, row: DeviceRow, writes: Sequence[Write]) -> None:
         """P6: a log-in that is asked again is one device."""
         unit = self._truth.unit(row.user)
         if row.device in unit.links or unit.restored_at is not None:
             return
         other = self._secrets.setdefault((row.user, row.refresh), row.device)
-        if other != row.device and any(link.number == other for link in _live(unit)):
+        ends = {w.row.device for w in writes if isinstance(w, Gone) and isinstance(w.row, DeviceRow)}
+        if other != row.device and other not in ends and any(link.number == other for link in _live(unit)):
             text = f"one log-in of {self._truth.who(row.user)} has linked two devices, {other} and {row.device}"
             raise Violation("P6-LINKED-TWICE", text, (row.user,))
 

@@ -62,6 +62,7 @@ class Truth:
         self.twice: set[tuple[bytes, bytes]] = set()  # stored twice, and excused
         self.excused: Counter[str] = Counter()  # exemptions by name, as in docs/simulator.md
         self._devices: dict[tuple[bytes, int], DeviceView] = {}
+        self._lost_line: set[tuple[bytes, bytes]] = set()  # letters of a profile's past that was given up
         self._persons: dict[
             tuple[bytes, int], int
         ] = {}  # (user, device) -> the device that it was before a log-in anew
@@ -103,9 +104,17 @@ class Truth:
         user = device.user.id
         self.letters[user, message_id] = Letter(user, device.number, peer, message_id, self._written, text)
 
-    def requeued(self, user: bytes, message_ids: Iterable[bytes]) -> None:
-        """A profile was set back to a copy in which these wait: they are behind what was written since, elsewhere."""
+    def requeued(self, user: bytes, device: int, message_ids: Iterable[bytes]) -> None:
+        """A profile was set back to a copy in which these wait: they are behind what was written since, elsewhere.
+
+        What was written since may still be under way; it belongs to another line, and has no order with this one.
+        """
+        for key, letter in self.letters.items():
+            stored = (ROW_MESSAGE, *key) in self.unit(letter.peer).places
+            if key[0] == user and not stored and self.same_profile(user, letter.device, device):
+                self._lost_line.add(key)
         for message_id in message_ids:
+            self._lost_line.discard((user, message_id))
             letter = self.letters[user, message_id]
             if (ROW_MESSAGE, user, message_id) not in self.unit(letter.peer).places:  # what is stored keeps its place
                 self._written += 1
@@ -183,7 +192,9 @@ class Truth:
         key = (row.sender, row.device)
         order, at = unit.newest.get(key, (0, 0))
         again = (ROW_MESSAGE, row.sender, row.message_id) in unit.places
-        if not again and letter.order < order and self._two_lines(row):
+        if not again and letter.order < order and (row.sender, row.message_id) in self._lost_line:
+            self.twice.add((row.sender, row.message_id))
+        elif not again and letter.order < order and self._two_lines(row):
             self.excuse("client set back: another order")
             self.twice.add((row.sender, row.message_id))
         elif not again and (letter.order < order or row.at <= at):
