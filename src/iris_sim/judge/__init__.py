@@ -78,7 +78,7 @@ class Judge(Observer):
             link = unit.links.get(what.device)
             wrong = link is not None and link.gone_at is None and unit.restored_at is None
         elif isinstance(what, PutBlock) and isinstance(result, Done):
-            wrong = what.other not in unit.blocks and unit.restored_at is None
+            wrong = what.other not in unit.blocks and unit.restored_at is None and not unit.deleted
         if wrong:
             text = f"{device.name} was told that {what} is done; it is not durable"
             raise Violation("P1-REQUEST", text, (unit.user,))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from iris.core.mailbox import imbalance
 from iris.core.user import User
-from iris.edge.session import State
+from iris.edge.session import Session, State
 from iris_sim.judge.frames import Frames
 from iris_sim.judge.truth import Truth
 from iris_sim.observer import Violation
@@ -63,13 +63,22 @@ class States:
             if session.state is not State.READY or not session.node.lease.stands(mono):
                 continue
             auth = session.auth
-            fallen = self._truth.unit(auth.user).fallen_at(auth.device, auth.gen, auth.jti)
+            jti = self._confirmed(session, server) or auth.jti
+            fallen = self._truth.unit(auth.user).fallen_at(auth.device, auth.gen, jti)
             if self._frames.fallen(fallen):
                 who = f"{self._truth.who(auth.user)}/{auth.device}"
                 text = f"server {server.number} still serves {who} on a token that no longer stands"
                 raise Violation("P6-REVOKED", text, (auth.user,))
             if len(session.watches) > edge.limits.watches_max:
                 self._within("watches_max", len(session.watches), edge.limits.watches_max)
+
+    def _confirmed(self, session: Session, server: ServerView) -> str:
+        """The token on which the shard has this session: a Refresh that got lost on its way there changes nothing."""
+        world = self._truth.world
+        owner = world.servers[world.owner(session.unit)]
+        user = owner.core.shard(session.unit).users.get(session.user)
+        held = user.session(session.device, server.edge.settings.number, session.conn) if user is not None else None
+        return held.jti if held is not None else ""
 
     def _user(self, user: User) -> None:
         limits = self._truth.world.limits
