@@ -11,6 +11,7 @@ from iris_torture.soak import FLAT, main
 
 @pytest.mark.timeout(400)
 def test_a_short_soak_is_flat(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Times are shown and not judged in a run so short."""
     page = tmp_path / "page.md"
     words = ["--seconds", "30", "--users", "2", "--devices", "2", "--keep", str(tmp_path / "run"), "--out", str(page)]
     code = main(words)
