@@ -78,9 +78,10 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     )
     if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
-    seq, rev = attach.seq, min(attach.rev, user.registers.head)
-    if _reset(user, attach):
-        seq = min(seq, _head(user, attach))  # as the client does, which is told this head
+    seq, rev = attach.seq, attach.rev
+    if _reset(user, attach):  # as the client does, which is told these heads
+        head, head_rev = _heads(user, attach)
+        seq, rev = min(seq, head), min(rev, head_rev)
     seq = max(seq, _missed(user, device, attach.seq))
     session.acked = session.prev = seq
     session.sent = max(seq or device.seq, user.floor)
@@ -213,9 +214,16 @@ def _reset(user: User, attach: Attach) -> bool:
     return attach.seq > user.head or attach.rev > user.registers.head
 
 
-def _head(user: User, attach: Attach) -> int:
-    """The newest row, for Welcome. A client that goes back to it goes back to no further than what was deleted."""
-    return max(user.last_seq, user.floor) if _reset(user, attach) else user.last_seq
+def _heads(user: User, attach: Attach) -> tuple[int, int]:
+    """The newest row and the newest rev, for Welcome; with a reset how far the device is by this store.
+
+    Up to there it has acked, here. Its own cursor says nothing: it may come from another line, when the server was
+    restored twice, and the rows above may be such as it never got. What it has, it is sent again and knows by its id.
+    """
+    device = user.devices[attach.auth.device]
+    if _reset(user, attach):
+        return max(device.seq, user.floor), device.rev
+    return user.last_seq, user.registers.head
 
 
 def _missed(user: User, device: Device, seq: int) -> int:
@@ -238,7 +246,7 @@ def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
         attach.edge,
         Attached(
             ATTACHED, attach.conn, attach.attempt, attach.number, user.id, attach.auth.device,
-            _head(user, attach), user.registers.head, oldest, _reset(user, attach), copies, rate,
+            *_heads(user, attach), oldest, _reset(user, attach), copies, rate,
         ),
     )  # fmt: skip
 

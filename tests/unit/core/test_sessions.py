@@ -208,6 +208,23 @@ def test_a_cursor_between_the_newest_row_and_a_refused_one_is_reset_too(world: W
     assert ada.receipt(bob.user)[0] == bob.saved.seq
 
 
+def test_a_cursor_of_another_line_skips_nothing(world: World) -> None:
+    """A server that was restored twice: in the line that stands now, the device never had what waits below the head."""
+    ada, bob = pair(world)
+    say(world, ada, bob, "had")
+    bob.disconnect()
+    say(world, ada, bob, "waits")
+    for profile in (bob.live, bob.saved):
+        profile.seq, profile.rev = profile.seq + 5_000, profile.rev + 5_000
+    bob.connect()
+    world.settle()
+    assert bob.welcome is not None
+    assert bob.welcome.reset
+    say(world, ada, bob, "new")
+    assert bob.texts(ada.user) == ["had", "waits", "new"]
+    assert bob.saved.gaps == 0
+
+
 def test_a_new_device_starts_empty(world: World) -> None:
     ada, bob = pair(world)
     say(world, ada, bob, "one")
