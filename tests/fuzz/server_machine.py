@@ -268,6 +268,8 @@ class ServerMachine(RuleBasedStateMachine):
         for shard in self.world.node.shards.values():
             for parked in (*shard._parked.values(), *shard._parked_names.values()):
                 assert len(parked) <= limits.parked_commands_max
+            for watches in shard._parked_watches.values():
+                assert len(watches) <= limits.watchers_max
             assert len(shard._names) <= limits.names_in_memory_max + 1
         for user in self.world.node.users.values():
             assert len(user.contacts) <= limits.contacts_max

@@ -22,8 +22,7 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
         user.watchers.pop(key, None)
         return
     if key not in user.watchers and len(user.watchers) >= turn.limits.watchers_max:
-        turn.count("iris_watches_refused_total")
-        turn.to_edge(watch.edge, Presence(PRESENCE, watch.conn, user.id, STATUS_HIDDEN, 0))
+        refuse_watch(watch, turn)
         return
     user.watchers[key] = watch.watcher
     if user.sessions:
@@ -35,6 +34,12 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
             turn.call_at(user.grace_at, lambda: _grace_over(user, turn))
             return
     _tell(user, key, watch.watcher, turn)
+
+
+def refuse_watch(watch: WatchIn, turn: Turn) -> None:
+    """watchers_max: one watcher too many is shown “hidden”."""
+    turn.count("iris_watches_refused_total")
+    turn.to_edge(watch.edge, Presence(PRESENCE, watch.conn, watch.user, STATUS_HIDDEN, 0))
 
 
 def came_online(user: User, turn: Turn) -> None:

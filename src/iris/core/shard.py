@@ -1,6 +1,7 @@
 """A shard: the only authority for its users and names.
 
-`handle` takes one command; a unit that is not in memory is asked for and its commands wait (parked_commands_max).
+`handle` takes one command; a unit that is not in memory is asked for and its commands wait (parked_commands_max), all
+but watches: of those the newest of each connection waits (watchers_max), since nobody would say it again.
 What may be dropped without a load is named in DROPPED: it speaks of a session or an outbox that an unloaded user
 does not have. Units are forgotten by second chance when the node holds more than users_in_memory_max (`Residents`).
 """
@@ -56,8 +57,7 @@ def _on_page(user: User, page: Paged, turn: Turn) -> None:
     turn.count("iris_pages_total")
     purpose = page.purpose
     if purpose[0] == pump.FOR_PUMP:
-        _, device, edge, conn = purpose
-        session = user.session(device, edge, conn)  # type: ignore[arg-type]
+        session = user.session_of(purpose)
         if session is not None:
             pump.paged(user, session, page.after, page.upto, page.rows, turn)
     elif purpose[0] == sessions.FOR_RESUME:
@@ -127,13 +127,14 @@ class Residents:
 class Shard:
     """The users and names of one shard."""
 
-    __slots__ = ("_names", "_parked", "_parked_names", "_residents", "_turn", "users")
+    __slots__ = ("_names", "_parked", "_parked_names", "_parked_watches", "_residents", "_turn", "users")
 
     def __init__(self, turn: Turn, residents: Residents) -> None:
         self._turn = turn
         self._residents = residents
         self.users: dict[bytes, User] = {}
         self._parked: dict[bytes, list[Command]] = {}
+        self._parked_watches: dict[bytes, dict[tuple[int, int], WatchIn]] = {}  # user -> (edge, conn) -> the newest
         self._names: dict[bytes, Name] = {}
         self._parked_names: dict[bytes, list[Command]] = {}
 
@@ -166,11 +167,10 @@ class Shard:
         for user in self.users.values():
             sessions.edge_gone(user, gone.edge, self._turn)
         for parked in self._parked.values():
-            parked[:] = [
-                command
-                for command in parked
-                if not (isinstance(command, Attach | WatchIn) and command.edge == gone.edge)
-            ]
+            parked[:] = [command for command in parked if not (isinstance(command, Attach) and command.edge == gone.edge)]
+        for watches in self._parked_watches.values():
+            for key in [key for key in watches if key[0] == gone.edge]:
+                del watches[key]
 
     def forget(self, user: bytes, turn: Turn) -> None:
         """Drop an idle user from memory."""
@@ -183,12 +183,13 @@ class Shard:
     def _park(self, user: bytes, command: Command) -> None:
         if command.__class__ in DROPPED:
             return
+        if isinstance(command, WatchIn):
+            self._park_watch(user, command)
+            return
         parked = self._parked.get(user)
         if parked is None:
             if isinstance(command, Detach):
                 self._turn.to_edge(command.edge, Detached(DETACHED, command.conn))
-                return
-            if isinstance(command, WatchIn) and not command.on:
                 return
             self._parked[user] = [command]
             self._turn.ask(LoadUser(user))
@@ -196,6 +197,21 @@ class Shard:
             parked.append(command)
         else:
             self._overloaded(command)
+
+    def _park_watch(self, user: bytes, watch: WatchIn) -> None:
+        """Only the newest of a connection counts."""
+        key = (watch.edge, watch.conn)
+        if not watch.on:
+            self._parked_watches.get(user, {}).pop(key, None)
+            return
+        if user not in self._parked:
+            self._parked[user] = []
+            self._turn.ask(LoadUser(user))
+        watches = self._parked_watches.setdefault(user, {})
+        if key in watches or len(watches) < self._turn.limits.watchers_max:
+            watches[key] = watch
+        else:
+            presence.refuse_watch(watch, self._turn)
 
     def _overloaded(self, command: Command) -> None:
         """Too much waits for a load: whoever asked is told, or asks again by itself."""
@@ -220,6 +236,8 @@ class Shard:
         expiry.look(user, turn)
         for command in self._parked.pop(loaded.user, ()):
             self.handle(command)
+        for watch in self._parked_watches.pop(loaded.user, {}).values():
+            self.handle(watch)
 
     def _handle_name(self, unit: bytes, command: Command) -> None:
         name = self._names.get(unit)

@@ -42,6 +42,8 @@ class States:
                 self._user(user)
             waiting = max(map(len, shard._parked.values()), default=0)
             self._within("parked_commands_max", waiting, self._truth.world.limits.parked_commands_max)
+            watches = max(map(len, shard._parked_watches.values()), default=0)
+            self._within("watchers_max", watches, self._truth.world.limits.watchers_max)
             self._within("names_in_memory_max", len(shard._names), self._truth.world.limits.names_in_memory_max)
         parts = users * 4 + len(server.edge.sessions) + TIMEOUTS_FREE
         self._within("timeouts of a node", server.core.turn.timeouts, TIMEOUTS_PER_PART * parts)

@@ -28,6 +28,7 @@ from iris.core.ids import direct_conversation, handle_unit, user_unit
 from iris.core.requests import Auth, GetCredentials, LookUpName, Refused, Request
 from iris.core.shard import DROPPED, TO_ANY_UNIT, USER_ACTIONS, Residents, Shard
 from iris.core.turn import LoadName, LoadUser, Turn
+from iris.store.memory_rows import MemoryRows
 from tests.support.world import World
 
 USER, SENDER = b"u" * 16, b"s" * 16
@@ -112,6 +113,19 @@ def test_too_many_waiting_commands_are_answered_or_dropped() -> None:
     assert refused == AttachRefused(commands.ATTACH_REFUSED, 9, 5, CloseCode.SERVER_BUSY)
     ((number, answer),) = effects.replies
     assert (number, type(answer)) == (7, Refused)
+
+
+def test_watches_wait_apart_and_the_newest_of_a_connection_counts() -> None:
+    """watchers_max: whatever else waits, whoever watches is told; nobody would say it again."""
+    owner, turn = made(parked_commands_max=1, watchers_max=2)
+    owner.handle(send(1))
+    for conn, on in ((1, True), (2, True), (3, True), (1, False), (4, True), (2, True)):
+        owner.handle(WatchIn(USER, 1, conn, SENDER, on))
+    effects = turn.take()[1]
+    assert effects.asks == [LoadUser(USER)]
+    assert effects.edge == [(1, f.Presence(f.PRESENCE, 3, USER, f.STATUS_HIDDEN, 0))]
+    owner.handle(Loaded(USER, MemoryRows().load_user(USER)))
+    assert sorted(owner.users[USER].watchers) == [(1, 2), (1, 4)]
 
 
 def test_names_wait_too() -> None:
