@@ -13,7 +13,7 @@ from iris.core.rows import REGISTER_RECEIPT, ROW_REFUSED, MessageRow, RegisterRo
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Session, User
 
-FOR_PUMP = 1  # purpose of a page: (FOR_PUMP, device, edge, conn)
+FOR_PUMP = 1  # purpose of a page: Session.purpose(FOR_PUMP)
 
 
 def offer(user: User, session: Session, row: MessageRow, before: int, turn: Turn) -> None:
@@ -35,8 +35,7 @@ def pump(user: User, session: Session, turn: Turn) -> None:
             session.loading = True
             rows = min(turn.limits.deliver_window - len(session.window), turn.limits.page_rows_max)
             size = turn.limits.deliver_window_bytes - session.bytes
-            purpose = (FOR_PUMP, session.device.number, session.edge, session.conn)
-            turn.ask(LoadPage(user.id, session.sent, user.tail_from, rows, size, purpose))
+            turn.ask(LoadPage(user.id, session.sent, user.tail_from, rows, size, session.purpose(FOR_PUMP)))
         return
     for row in user.tail:
         if row.seq > session.sent:

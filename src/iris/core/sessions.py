@@ -34,7 +34,7 @@ from iris.core.user import Device, Session, User
 
 ATTEMPT_MAX = 1 << 62  # above every attempt: the connection is over
 ATTACHED_MAX = 64  # (edge, device) pairs of a user whose newest Attach is remembered
-FOR_RESUME = 2  # purpose of a page: (FOR_RESUME, device, edge, conn)
+FOR_RESUME = 2  # purpose of a page: Session.purpose(FOR_RESUME)
 
 
 def stands(user: User, auth: Auth) -> bool:
@@ -115,11 +115,7 @@ def write_rev(user: User, device: Device, turn: Turn) -> None:
 
 def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
     """Rows that a device had acked without our knowing."""
-    _, number, edge, conn = page.purpose
-    assert isinstance(number, int)
-    assert isinstance(edge, int)
-    assert isinstance(conn, int)
-    session = user.session(number, edge, conn)
+    session = user.session_of(page.purpose)
     if session is None:
         return
     device = session.device
@@ -252,8 +248,7 @@ def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
 
 
 def _ask_resumed(user: User, session: Session, turn: Turn) -> None:
-    purpose = (FOR_RESUME, session.device.number, session.edge, session.conn)
-    limits = turn.limits
+    purpose, limits = session.purpose(FOR_RESUME), turn.limits
     turn.ask(
         LoadPage(user.id, session.device.seq, session.acked, limits.page_rows_max, limits.deliver_window_bytes, purpose)
     )

@@ -77,6 +77,10 @@ class Session:
         self.rewound_at = -(1 << 60)
         self.armed = False
 
+    def purpose(self, what: int) -> tuple[object, ...]:
+        """Of a page for this session: one that its connection asked for before it attached anew is none of it."""
+        return (what, self.device.number, self.edge, self.conn, self.attempt)
+
 
 class User:
     """One user."""
@@ -211,3 +215,9 @@ class User:
         """The device's session, if it is still this connection."""
         session = self.sessions.get(device)
         return session if session is not None and session.conn == conn and session.edge == edge else None
+
+    def session_of(self, purpose: tuple[object, ...]) -> Session | None:
+        """The session that asked for a page, if it has not begun anew since: see Session.purpose."""
+        _, device, edge, conn, attempt = purpose
+        session = self.session(device, edge, conn)  # type: ignore[arg-type]
+        return session if session is not None and session.attempt == attempt else None

@@ -1,8 +1,8 @@
 """The judge: hears everything that happens in a world and holds it against the promises.
 
 `Judge` is the Observer; the parts are truth (what is durable), frames (what is said), profiles (what devices hold),
-states (what servers hold), rules (single frames and rows), moments (what no store holds) and healed (what must be so in
-the end). docs/simulator.md lists every invariant by name.
+states (what servers hold), rules (single frames and rows), manners (how clients behave), moments (what no store holds)
+and healed (what must be so in the end). docs/simulator.md lists every invariant by name.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from iris.core.rows import Write
 from iris_sdk.core import effects as fx
 from iris_sim.judge.frames import Frames
 from iris_sim.judge.healed import Healed
+from iris_sim.judge.manners import Manners
 from iris_sim.judge.moments import Moments
 from iris_sim.judge.profiles import Profiles
 from iris_sim.judge.rules import Rules
@@ -41,6 +42,7 @@ class Judge(Observer):
         self.profiles = Profiles(self.truth)
         self.states = States(self.truth, self.frames)
         self.rules = Rules(self.truth, self.profiles)
+        self.manners = Manners(self.truth)
         self.moments = Moments(self.truth)
         self.healed = Healed(self.truth, self.profiles)
         self._looked: dict[int, int] = {}
@@ -87,6 +89,7 @@ class Judge(Observer):
     def spoke(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
         kind = frame[0]
         self.rules.spoke(device, frame)
+        self.manners.spoke(device, frame)
         if kind == f.ACK:
             self.profiles.said_cursor(device, frame[2], frame[3], ack=True)
         elif kind == f.HELLO:
@@ -108,8 +111,12 @@ class Judge(Observer):
     def died(self, device: DeviceView) -> None:
         self.moments.died(device)
 
+    def lost(self, device: DeviceView, conn: int, code: int | None) -> None:
+        self.manners.lost(conn)
+
     def heard(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
         self.moments.heard(device, frame)
+        self.manners.heard(device, frame)
         if frame[0] == f.WELCOME:
             self.profiles.welcomed(device, frame[6], frame[7])
 

@@ -416,6 +416,38 @@ def test_a_client_that_is_further_than_its_new_session_is_attached_where_it_is(n
     assert ada.receipt(bob.user)[0] == bob.saved.seq
 
 
+def test_a_page_that_an_earlier_attempt_asked_for_is_not_taken(new_world: Callable[..., World]) -> None:
+    """The new one resumes first: rows sent before that would be acked over those whose Ack was lost."""
+    world = new_world(deliver_window=2, page_rows_max=1)
+    ada, bob = pair(world)
+    bob.auto = False
+    say(world, ada, bob, "1", "2", "3", "4", "5")
+    device = world.user(bob.user).devices[bob.device]
+    world.loads = False
+    lost = world.fabric.lose(AckIn)
+    bob.auto = True
+    bob.commit()
+    world.settle()
+    (ack,) = lost
+    world.node.receive([(user_unit(bob.user), ack._replace(seq=bob.got(f.Deliver)[0].seq))])  # an earlier one comes
+    while not world.node.asks:
+        world.step()
+    world.fabric.passes = None
+    world.fabric.renewals = False
+    world.wait(4_000)
+    world.fabric.renewals = True
+    world.wait(2_000)
+    *asked, resume = world.node.asks
+    assert [page.purpose[-1] for page in (*asked, resume)] == [1, 2]
+    world.node.asks.remove(resume)  # it takes longer
+    world.loads = True
+    world.settle()
+    world.node.asks.append(resume)
+    world.settle()
+    assert bob.texts(ada.user) == ["1", "2", "3", "4", "5"]
+    assert device.acked == 5
+
+
 def test_a_gone_edge_leaves_nothing_that_waits_for_a_load(world: World) -> None:
     _ada, bob = pair(world)
     ghost = b"\x00\x01" + b"z" * 14
@@ -426,6 +458,7 @@ def test_a_gone_edge_leaves_nothing_that_waits_for_a_load(world: World) -> None:
     shard.handle(Detach(ghost, 6, 2, 1, 1))
     shard.edge_gone(EdgeGone(7))
     assert [type(command) for command in shard._parked[ghost]] == [Detach]
+    assert not shard._parked_watches[ghost]
 
 
 # --- what edges know of a sender ---
