@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from iris.core import links, outbox, presence
+from iris.core import expiry, links, outbox, presence
 from iris.core.catalogue import ErrorCode
 from iris.core.ids import handle_unit, invite_unit, user_unit
 from iris.core.requests import (
@@ -211,8 +211,9 @@ def _logout_all(user: User, request: Request, turn: Turn) -> Result:
 
 def _revoke(user: User, request: Request, turn: Turn) -> Result:
     auth = _auth(request)
+    ended = expiry.certain(turn.now, turn.limits.message_days) - links.CLOCK_MARGIN_MS
     for jti, until in list(user.revoked.items()):
-        if until < turn.now.wall - links.CLOCK_MARGIN_MS:
+        if until < ended:
             del user.revoked[jti]
             turn.write(Gone(RevokedRow(user.id, jti, 0)))
     if len(user.revoked) >= turn.limits.revoked_tokens_max:

@@ -28,6 +28,11 @@ def expired(at: int, now: Now, message_days: int) -> bool:
     return at + message_days * mailbox.DAY_MS < now.wall and at < now.horizon
 
 
+def certain(now: Now, message_days: int) -> int:
+    """A time, ms since 1970, that has passed although the clock may be ahead: what goes by its age is older."""
+    return min(now.wall, now.horizon + message_days * mailbox.DAY_MS)
+
+
 def look(user: User, turn: Turn) -> None:
     """Begin to remove what has expired; unlink devices that were not seen for long."""
     if user.active:
