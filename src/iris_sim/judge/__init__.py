@@ -147,6 +147,7 @@ class Judge(Observer):
         self.truth.apply(writes)
         self.rules.after(writes)
         self.moments.durable(writes)
+        self.manners.durable(writes)
 
     def turned(self, server: ServerView) -> None:
         if self.world.now - self._looked.get(server.number, 0) >= LOOK_US:
@@ -161,6 +162,7 @@ class Judge(Observer):
         self.moments.booted(server)
         if not restored:
             return
+        self.manners.restored()
         store, servers = server.store, len(self.world.servers)
         for user in list(self.truth.units):
             if shard_of(user_unit(user), store.num_shards) % servers == server.number:

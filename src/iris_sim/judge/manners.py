@@ -1,13 +1,16 @@
-"""How clients behave: what docs/protocol.md asks of each while it is connected.
+"""How both ends of a connection behave: what docs/protocol.md asks of each while it is open.
 
-A client that neglects these loses nothing by itself: it is only slow, or relies on a server that is patient.
+A client that neglects these loses nothing by itself: it is only slow, or relies on a server that is patient. A server
+that goes on behind a gap is saved by the next connection, which tells of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from iris.core import frames as f
+from iris.core.rows import CutMailbox, Write
 from iris_sdk.core.receiving import REWIND_INTERVAL_MS
 from iris_sim.judge.truth import Truth
 from iris_sim.observer import Violation
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from iris_sim.observer import DeviceView
 
 ASK_MS = 2 * REWIND_INTERVAL_MS  # a row is missing: how long until the client asks, once its disk has what it took
+GAP_US = 10_000_000  # rows are gone: how long a connection of a device that lacks them may go on; closes may be lost
 
 
 class _Line:
@@ -34,6 +38,7 @@ class Manners:
     def __init__(self, truth: Truth) -> None:
         self._truth = truth
         self._lines: dict[int, _Line] = {}  # by connection
+        self._cuts: dict[bytes, list[tuple[int, int]]] = {}  # user -> (µs, seq): rows up to it were deleted then
 
     def spoke(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
         kind = frame[0]
@@ -78,11 +83,31 @@ class Manners:
             line.taken[which] = position
             line.missing_at = None  # what was missing is coming
         elif prev > line.taken[which]:
+            if which == 0:
+                self._gap(device, line.taken[0])
             if line.missing_at is None:
                 line.missing_at = now
             elif now - line.missing_at > ASK_MS * 1_000 + 2 * device.disk:
                 text = f"{device.name} has {line.taken[which]}, is sent what follows {prev}, and does not ask for the rest"
                 raise Violation("REWIND-ASKED", text, (device.user.id,))
+
+    def _gap(self, device: DeviceView, taken: int) -> None:
+        """What the device lacks must not be gone for long without a new Welcome that says so."""
+        me, before = device.user.id, self._truth.world.now - GAP_US
+        upto = max((seq for at, seq in self._cuts.get(me, ()) if at <= before), default=0)
+        for row in self._truth.unit(me).owed(taken, upto):
+            what = self._truth.what(row.sender, row.message_id)
+            text = f"{device.name} lacks {what}, which is deleted, and is sent what follows without a word"
+            raise Violation("P2-GAP", text, (me, row.sender))
+
+    def durable(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            if write.__class__ is CutMailbox:
+                self._cuts.setdefault(write.user, []).append((self._truth.world.now, write.upto))
+
+    def restored(self) -> None:
+        """What was deleted may be there again."""
+        self._cuts.clear()
 
     def lost(self, conn: int) -> None:
         self._lines.pop(conn, None)
