@@ -140,7 +140,7 @@ def test_cursor_from_the_future_is_reset(dial: Dial, online: Online, ada: Person
         at = max(min(seq, welcome.head), welcome.oldest - 1)  # 0: what was acked before may be gone, and that is told
         resumed = Mailbox(at, min(rev, welcome.head_rev))  # only the one that is above
         written += write(by, talk, 1)
-        resumed.fill(to, lambda it: written[-1] in it.ids())
+        resumed.fill(to, lambda it, last=written[-1]: last in it.ids())  # type: ignore[misc]
         assert resumed.dropped == 0
         assert resumed.ids() == written[0 if at < acked else 1 :]
         to.drop()

@@ -167,7 +167,9 @@ class Shard:
         for user in self.users.values():
             sessions.edge_gone(user, gone.edge, self._turn)
         for parked in self._parked.values():
-            parked[:] = [command for command in parked if not (isinstance(command, Attach) and command.edge == gone.edge)]
+            parked[:] = [
+                command for command in parked if not (isinstance(command, Attach) and command.edge == gone.edge)
+            ]
         for watches in self._parked_watches.values():
             for key in [key for key in watches if key[0] == gone.edge]:
                 del watches[key]

@@ -89,7 +89,7 @@ class Edge(Sessions):
     def on_items(self, node: int, number: int, items: Sequence[tuple[object, ...]]) -> None:
         """Frames and session records from shards: the batch of this number of their node."""
         self.nodes[node].arrivals.got(number)
-        out = self.to_engine
+        out, unwelcomed = self.to_engine, self.unwelcomed
         for item in items:
             kind = item[0]
             if kind == CLOSE:  # repeated until this edge has detached the connection
@@ -103,7 +103,8 @@ class Edge(Sessions):
                 else:
                     self._unwatch(item)
             elif kind <= FRAME_KIND_MAX:  # type: ignore[operator]
-                out.append(item)
+                if not (unwelcomed and item[1] in unwelcomed):  # else its Attached is lost, and will be asked for again
+                    out.append(item)
             else:
                 self._record(item)
 
@@ -161,7 +162,7 @@ class Edge(Sessions):
         conn = frame[1]
         assert isinstance(conn, int)
         if frame[0] == CLOSED:
-            self.sessions.pop(conn, None)
+            self.forget(conn)
         elif (session := self.sessions.get(conn)) is not None:
             self.close(session, CloseCode.SERVER_ERROR)
         else:
@@ -179,6 +180,7 @@ class Edge(Sessions):
         session = Session(hello.conn, auth, unit, node, hello.seq, hello.rev, features)
         self.connections = session.number = max(self.connections + 1, self.now.wall * CONNECTIONS_PER_MS)
         self.sessions[hello.conn] = session
+        self.unwelcomed.add(hello.conn)
         self._attach_anew(session)
 
     def _attach_anew(self, session: Session) -> None:
@@ -267,6 +269,7 @@ class Edge(Sessions):
             self.watch(session, target, True)
         if not session.welcomed:
             session.welcomed = True
+            self.unwelcomed.discard(session.conn)
             self.expire_at(session, session.expires_at)
             self.to_engine.append(self._welcome(session, attached))
 

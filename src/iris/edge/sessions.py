@@ -48,7 +48,7 @@ class Sessions(Timers):
 
     __slots__ = (
         "counters", "detaching", "keys", "limits", "nodes", "now", "owner", "sessions", "settings",
-        "to_engine", "to_units",
+        "to_engine", "to_units", "unwelcomed",
     )  # fmt: skip
 
     def __init__(
@@ -68,6 +68,7 @@ class Sessions(Timers):
         self.keys = keys
         self.now = Now(0, 0, 0)
         self.sessions: dict[int, Session] = {}
+        self.unwelcomed: set[int] = set()  # connections that wait for their first Welcome
         self.detaching: dict[int, tuple[bytes, Detach]] = {}
         self.to_engine: list[tuple[object, ...]] = []
         self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
@@ -91,10 +92,15 @@ class Sessions(Timers):
 
     def gone(self, session: Session) -> None:
         """The connection has ended: detach until the shard has confirmed it."""
-        del self.sessions[session.conn]
+        self.forget(session.conn)
         self.detach_later(session.user, session.conn, session.number, session.device)
         for watched in session.watches:
             self.watch(session, watched, False)
+
+    def forget(self, conn: int) -> None:
+        """The connection is none of this edge's any more."""
+        self.sessions.pop(conn, None)
+        self.unwelcomed.discard(conn)
 
     def watch(self, session: Session, target: bytes, on: bool) -> None:
         """Begin or end to watch a user."""

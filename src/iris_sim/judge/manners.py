@@ -25,10 +25,11 @@ GAP_US = 10_000_000  # rows are gone: how long a connection of a device that lac
 class _Line:
     """What a client has taken on one connection: rows by seq, registers by rev."""
 
-    __slots__ = ("missing_at", "taken")
+    __slots__ = ("missing_at", "taken", "welcomed")
 
     def __init__(self, seq: int, rev: int) -> None:
         self.taken = [seq, rev]
+        self.welcomed = False
         self.missing_at: int | None = None  # µs of the first frame after a hole that was not asked for yet
 
 
@@ -54,7 +55,9 @@ class Manners:
     def _window(self, device: DeviceView, stream: int, client_seq: int, answered: int) -> None:
         window = self._truth.world.limits.send_window
         if client_seq - answered > window:
-            text = f"{device.name} sends {client_seq} of stream {stream} when {answered} are answered; {window} may wait"
+            text = (
+                f"{device.name} sends {client_seq} of stream {stream} when {answered} are answered; {window} may wait"
+            )
             raise Violation("SEND-WINDOW", text, (device.user.id,))
 
     def heard(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
@@ -64,12 +67,16 @@ class Manners:
         kind = frame[0]
         if kind == f.WELCOME:
             self._welcomed(line, frame)
+        elif not line.welcomed and kind != f.CLOSE:
+            text = f"{device.name} is sent {frame} before its Welcome"
+            raise Violation("WELCOME-FIRST", text, (device.user.id,))
         elif kind == f.DELIVER:
             self._came(device, line, 0, frame[3], frame[2])
         elif kind in (f.RECEIPT, f.READ_SYNC):
             self._came(device, line, 1, frame[3], frame[2])
 
     def _welcomed(self, line: _Line, frame: tuple[Any, ...]) -> None:
+        line.welcomed = True
         head, head_rev, oldest, reset = frame[4:8]
         if reset:
             line.taken = [min(line.taken[0], head), min(line.taken[1], head_rev)]
@@ -88,7 +95,9 @@ class Manners:
             if line.missing_at is None:
                 line.missing_at = now
             elif now - line.missing_at > ASK_MS * 1_000 + 2 * device.disk:
-                text = f"{device.name} has {line.taken[which]}, is sent what follows {prev}, and does not ask for the rest"
+                text = (
+                    f"{device.name} has {line.taken[which]}, is sent what follows {prev}, and does not ask for the rest"
+                )
                 raise Violation("REWIND-ASKED", text, (device.user.id,))
 
     def _gap(self, device: DeviceView, taken: int) -> None:

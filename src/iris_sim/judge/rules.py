@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from iris.core import frames as f
 from iris.core.catalogue import ERRORS, CloseCode, ErrorCode
-from iris.core.mailbox import DAY_MS
 from iris.core.requests import LoggedOut, LogoutAll, Operation, Result, SetPassword
 from iris.core.rows import ROW_REFUSED, CursorRow, CutMailbox, DeviceRow, Gone, MessageRow, Write
 from iris_sdk.core import effects as fx
@@ -15,7 +14,6 @@ from iris_sim.judge.profiles import Profiles
 from iris_sim.judge.truth import Truth
 from iris_sim.judge.units import Link, Unit
 from iris_sim.observer import Violation
-from iris_sim.server import WALL
 
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView
@@ -127,7 +125,7 @@ class Rules:
             shadow = self._profiles.of(device)
             had = max(link.start or 0, cursor.seq, shadow.acked, shadow.gap_upto)
             for row in unit.owed(had, cut.upto):
-                days = max(truth.days(unit.stored_at[row.seq]), (WALL + truth.world.ms - row.at) / DAY_MS)
+                days = max(truth.days(unit.stored_at[row.seq]), truth.days_by_clock(row.at))
                 if days < limits.message_days - SLACK_DAYS:  # a copy long on its way has its message's time
                     what = truth.what(row.sender, row.message_id)
                     text = f"{what} is deleted from {truth.who(cut.user)}’s mailbox; {device.name} does not have it"

@@ -40,6 +40,7 @@ from iris.core.rows import (
 )
 from iris_sim.judge.units import Letter, Link, Unit
 from iris_sim.observer import Violation
+from iris_sim.server import WALL
 
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, WorldView
@@ -236,7 +237,11 @@ class Truth:
             return "server set back: copy twice"
         if before.device != row.device:
             return "logged in anew: stored twice"
-        if self.days(unit.stored_at[before.seq]) >= self.world.limits.message_days:
+        limits = self.world.limits
+        if (
+            self.days(unit.stored_at[before.seq]) >= limits.message_days
+            or self.days_by_clock(before.at) >= limits.mark_days
+        ):
             return "after its retention"
         return ""
 
@@ -244,6 +249,10 @@ class Truth:
         """Days that have passed on the world's calendar."""
         passed = (self.world.now - since) / 1_000 + sum(ms for at, ms in self.world.leaps if at >= since)
         return passed / 86_400_000
+
+    def days_by_clock(self, at: int) -> float:
+        """How old something of this time is; more than it really is, when its server's clock was behind."""
+        return (WALL + self.world.ms - at) / 86_400_000
 
     def _mark(self, row: MarkRow) -> None:
         unit = self.unit(row.user)

@@ -107,6 +107,25 @@ def test_a_shard_that_does_not_answer_costs_the_session_not_the_messages(world: 
     assert bob.texts(ada.user) == ["one"]
 
 
+def test_nothing_is_said_before_welcome(world: World) -> None:
+    """The answer to Bob's Attach is lost; what the shard sends him since waits for another one."""
+    ada, bob = pair(world)
+    bob.disconnect()
+    ada.send(bob.user, "waits")
+    world.settle()
+    seen = len(bob.frames)
+    lost = world.fabric.lose(Attached, most=1)
+    bob.connect()
+    world.settle()
+    assert lost
+    assert bob.frames[seen:] == []
+    world.fabric.passes = None
+    world.wait(2_000)
+    assert isinstance(bob.frames[seen], f.Welcome)
+    assert bob.texts(ada.user) == ["waits"]
+    assert not world.edges[0].edge.unwelcomed
+
+
 def test_frames_before_welcome_are_refused_not_lost(world: World) -> None:
     """A client that does not wait: a Send is to be repeated, an Ack and a Watch are remembered."""
     ada, bob = pair(world)
