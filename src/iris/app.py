@@ -26,6 +26,7 @@ from iris.config import ConfigError, Settings
 from iris.core.catalogue import LIMITS
 from iris.core.ids import invite_unit, user_text
 from iris.core.requests import CreateInvite, Done
+from iris.core.rows import NodeRow
 from iris.core.turn import Now
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
@@ -139,6 +140,10 @@ class Node:
             self.store, self.fabric, limits, self.clock, self._fail, self.metrics.sync_seconds.observe
         )
         self.fabric.bind_node(self.node)
+        if stored is None:  # before any other row: without it a later start would trust its own clock
+            self.node.turn.write(NodeRow(upkeep.HORIZON, self.horizon.value))
+            self.node.receive([])
+            await self.node.settle()
         self.authority = NodeAuthority(self.node, limits)
         self.passwords = Passwords(
             Argon2Profile(settings.password_profile), limits.password_hashes_max, limits.password_hashes_waiting_max

@@ -171,6 +171,7 @@ class Process:
         self.edge = Edge(settings, world.limits, world.keys, owner=world.owner)
         stored = at_once(store.node_value(HORIZON))
         self.horizon = Horizon(stored, server.wall(), world.limits.message_days, HORIZON_PACE)
+        self._first = stored is None
         self._now = Now(-1, 0, 0)
         self._frames: list[Frame] = []
         self._held: list[tuple[Callable[..., None], tuple[Any, ...]]] = []  # while it stands still
@@ -182,6 +183,9 @@ class Process:
     def start(self, restored: bool) -> None:
         """Begin to work."""
         self.world.watch.booted(self.server, restored)
+        if self._first:
+            self.core.turn.write(NodeRow(HORIZON, self.horizon.value))
+            self._run_node()
         self._wake(at_once(_with_outbox(self.server.store)))
         self._run_edge()
         self.world.after(self.world.plan.sweep, self.hand, self._sweep)

@@ -66,7 +66,7 @@ def reset_not_followed(patch: Patch) -> None:
 @mutant(
     "edge",
     "What Bob lacked was deleted while his lease had lapsed: nobody tells him that there is a gap.",
-    faults="partition pause slow_client leap",
+    faults="partition",
 )
 def gap_of_a_live_session_hidden(patch: Patch) -> None:
     def attached(original: Any, edge: Any, session: Any, answer: Any) -> None:
