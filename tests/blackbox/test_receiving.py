@@ -124,7 +124,7 @@ def test_cursor_zero_after_everything_was_acked(
 
 
 def test_cursor_from_the_future_is_reset(dial: Dial, online: Online, ada: Person, bob: Person, talk: Talk) -> None:
-    """It goes on from what was acked: what it may have had above that comes again, known by its message_id."""
+    """It goes on from what is kept: what it may have had comes again, known by its message_id."""
     by, to, box = online(ada), online(bob), Mailbox()
     written = write(by, talk, 2)
     box.fill(to, rows(2))
@@ -136,7 +136,7 @@ def test_cursor_from_the_future_is_reset(dial: Dial, online: Online, ada: Person
         to = dial()
         welcome = to.hello(bob.access, seq, rev)
         assert welcome.reset
-        assert welcome.head == acked
+        assert welcome.head <= acked
         at = max(min(seq, welcome.head), welcome.oldest - 1)  # 0: what was acked before may be gone, and that is told
         resumed = Mailbox(at, min(rev, welcome.head_rev))  # only the one that is above
         written += write(by, talk, 1)

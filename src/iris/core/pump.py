@@ -41,7 +41,7 @@ def pump(user: User, session: Session, turn: Turn) -> None:
         if row.seq > session.sent:
             if not _room(session, turn):
                 break
-            _deliver(session, row, turn)
+            _pass(session, row, turn)
 
 
 def paged(user: User, session: Session, after: int, upto: int, rows: list[MessageRow], turn: Turn) -> None:
@@ -49,10 +49,7 @@ def paged(user: User, session: Session, after: int, upto: int, rows: list[Messag
     session.loading = False
     if after == session.sent:
         for row in rows:
-            if row.kind == ROW_REFUSED:
-                session.sent = row.seq
-            else:
-                _deliver(session, row, turn)
+            _pass(session, row, turn)
         if not rows:
             session.sent = max(session.sent, upto)
     pump(user, session, turn)
@@ -87,6 +84,14 @@ def _pump_registers(user: User, session: Session, turn: Turn) -> None:
 def _room(session: Session, turn: Turn) -> bool:
     limits = turn.limits
     return session.bytes < limits.deliver_window_bytes and len(session.window) < limits.deliver_window
+
+
+def _pass(session: Session, row: MessageRow, turn: Turn) -> None:
+    """The next row: deliver it if it is one for this device."""
+    if row.kind == ROW_REFUSED or row.pos <= session.start_pos:
+        session.sent = row.seq
+    else:
+        _deliver(session, row, turn)
 
 
 def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:

@@ -2,8 +2,9 @@
 
 The shard is the authority on who may connect: the account, the device, `gen` and the revoked token ids. The newest
 connection of a device wins; the older one is closed REPLACED, and an Attach of it that comes late is refused (Attach
-numbers rise). A resume cursor ahead of the stored one is an Ack
-that got lost: its rows are read and counted as acked before the pump starts.
+numbers rise). A resume cursor ahead of the stored one is an Ack that got lost: its rows are read and counted as acked
+before the pump starts. But first its own row is looked for: a store that was restored does not know the numbers that
+were given after its backup, and what waits below such a cursor is nothing that the device has.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from iris.core.user import Device, Session, User
 
 ATTEMPT_MAX = 1 << 62  # above every attempt: the connection is over
 ATTACHED_MAX = 64  # (edge, device) pairs of a user whose newest Attach is remembered
+FOR_ATTACH = 4  # purpose of a page: (FOR_ATTACH, device)
 FOR_RESUME = 2  # purpose of a page: Session.purpose(FOR_RESUME)
 
 
@@ -51,24 +53,58 @@ def stands(user: User, auth: Auth) -> bool:
 
 def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     """A connection wants to be the session of its device."""
+    if not _admitted(user, attach, turn):
+        return
+    number, seq = attach.auth.device, attach.seq
+    if seq > user.head or attach.rev > user.registers.head:  # given after the backup that this store goes on from
+        _attach(user, attach, True, turn)
+    elif seq <= user.devices[number].seq or any(row.seq == seq for row in user.tail):
+        _attach(user, attach, False, turn)
+    else:
+        user.checking[number] = attach
+        turn.ask(LoadPage(user.id, seq - 1, seq, 1, 0, (FOR_ATTACH, number)))
+
+
+def on_cursor_page(user: User, page: Paged, turn: Turn) -> None:
+    """Whether the row that a cursor names is there."""
+    _, number = page.purpose
+    attach = user.checking.get(number)  # type: ignore[call-overload]
+    if attach is None or attach.seq != page.upto:
+        return  # another one has come since
+    del user.checking[attach.auth.device]
+    if _admitted(user, attach, turn):
+        _attach(user, attach, not page.rows and attach.seq > user.devices[attach.auth.device].seq, turn)
+
+
+def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
+    """Whether the connection is to become the session of its device; if not, it is answered."""
     auth = attach.auth
     if not stands(user, auth):
         _refuse(attach, CloseCode.TOKEN_REVOKED, turn)
-        return
+        return False
     old = user.sessions.get(auth.device)
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
     if old is not None and same and old.attempt == attach.attempt:  # the same again
-        _answer_attach(user, attach, turn)
+        _answer_attach(user, old, attach, turn)
         pump.rewind(user, old, turn)
-        return
+        return False
     if old is not None and old.edge != attach.edge and old.number >= attach.number:
         _refuse(attach, CloseCode.SHARD_MOVED, turn)  # an older connection; if only the clocks differ, it comes again
-        return
+        return False
     known = user.attached.get((attach.edge, auth.device), (0, 0))
     if known >= (attach.number, attach.attempt):  # it was under way for long, and is over
         if known[0] > attach.number:
             _refuse(attach, CloseCode.REPLACED, turn)
-        return
+        return False
+    return True
+
+
+def _attach(user: User, attach: Attach, reset: bool, turn: Turn) -> None:
+    """It becomes the session. reset: its cursor is none of this store."""
+    auth = attach.auth
+    user.checking.pop(auth.device, None)
+    old = user.sessions.get(auth.device)
+    same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
     _note(user, attach.edge, auth.device, attach.number, attach.attempt)
     if not user.sessions:
         user.tail_from = user.head
@@ -76,17 +112,18 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     session = user.sessions[auth.device] = Session(
         user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti
     )
+    session.reset = reset
     if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
     seq, rev = attach.seq, attach.rev
-    if _reset(user, attach):  # as the client does, which is told these heads
-        head, head_rev = _heads(user, attach)
+    if reset:  # as the client does, which is told these heads
+        head, head_rev = _heads(user, session)
         seq, rev = min(seq, head), min(rev, head_rev)
     seq = max(seq, _missed(user, device, attach.seq))
     session.acked = session.prev = seq
-    session.sent = max(seq or device.seq, user.floor)
+    session.sent = max(seq if reset else seq or device.seq, user.floor)
     session.rev_acked = session.rev_sent = session.rev_top = rev
-    _answer_attach(user, attach, turn)
+    _answer_attach(user, session, attach, turn)
     if old is None:
         update_sessions(user, turn, but=auth.device)
     presence.came_online(user, turn)
@@ -133,6 +170,7 @@ def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
 def on_detach(user: User, detach: Detach, turn: Turn) -> None:
     """A connection is gone."""
     user.closing.pop((detach.edge, detach.conn), None)
+    _forget_checks(user, detach.edge, detach.conn)
     _note(user, detach.edge, detach.device, detach.number, ATTEMPT_MAX)
     if user.session(detach.device, detach.edge, detach.conn) is not None:
         end(user, detach.device, turn)
@@ -159,8 +197,16 @@ def edge_gone(user: User, edge: int, turn: Turn) -> None:
         del user.watchers[key]
     for key in [key for key in user.closing if key[0] == edge]:
         del user.closing[key]
+    _forget_checks(user, edge)
     for device in [number for number, session in user.sessions.items() if session.edge == edge]:
         end(user, device, turn)
+
+
+def _forget_checks(user: User, edge: int, conn: int | None = None) -> None:
+    """Connections of this edge, or only this one, that wait until their cursor has been looked for."""
+    for device, attach in list(user.checking.items()):
+        if attach.edge == edge and conn in (None, attach.conn):
+            del user.checking[device]
 
 
 def on_reauth(user: User, reauth: Reauth, turn: Turn) -> None:
@@ -205,20 +251,15 @@ def _refuse(attach: Attach, code: int, turn: Turn) -> None:
     turn.to_edge(attach.edge, AttachRefused(ATTACH_REFUSED, attach.conn, attach.attempt, int(code)))
 
 
-def _reset(user: User, attach: Attach) -> bool:
-    """Whether the cursor lies in a future that this store does not know."""
-    return attach.seq > user.head or attach.rev > user.registers.head
+def _heads(user: User, session: Session) -> tuple[int, int]:
+    """The newest row and the newest rev, for Welcome; with a reset from where the device goes on.
 
-
-def _heads(user: User, attach: Attach) -> tuple[int, int]:
-    """The newest row and the newest rev, for Welcome; with a reset how far the device is by this store.
-
-    Up to there it has acked, here. Its own cursor says nothing: it may come from another line, when the server was
-    restored twice, and the rows above may be such as it never got. What it has, it is sent again and knows by its id.
+    That is from the lowest row that is kept. Its own cursor says nothing, nor does the stored one: when the server was
+    restored more than once, or the device was too, what it once acked may not be what it has now. What it has it is
+    sent again, and knows by its id.
     """
-    device = user.devices[attach.auth.device]
-    if _reset(user, attach):
-        return max(device.seq, user.floor), device.rev
+    if session.reset:
+        return user.floor, 0
     return user.last_seq, user.registers.head
 
 
@@ -234,15 +275,15 @@ def _missed(user: User, device: Device, seq: int) -> int:
     return max(device.seq, user.floor) if device.acked or device.lost else 0
 
 
-def _answer_attach(user: User, attach: Attach, turn: Turn) -> None:
-    missed = _missed(user, user.devices[attach.auth.device], attach.seq)
+def _answer_attach(user: User, session: Session, attach: Attach, turn: Turn) -> None:
+    missed = _missed(user, session.device, attach.seq)
     oldest = missed + 1 if missed else 0
     copies, rate = sender_facts(user, turn)
     turn.to_edge(
         attach.edge,
         Attached(
             ATTACHED, attach.conn, attach.attempt, attach.number, user.id, attach.auth.device,
-            *_heads(user, attach), oldest, _reset(user, attach), copies, rate,
+            *_heads(user, session), oldest, session.reset, copies, rate,
         ),
     )  # fmt: skip
 

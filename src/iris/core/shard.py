@@ -62,6 +62,8 @@ def _on_page(user: User, page: Paged, turn: Turn) -> None:
             pump.paged(user, session, page.after, page.upto, page.rows, turn)
     elif purpose[0] == sessions.FOR_RESUME:
         sessions.on_resume_page(user, page, turn)
+    elif purpose[0] == sessions.FOR_ATTACH:
+        sessions.on_cursor_page(user, page, turn)
     else:
         expiry.on_page(user, page, turn)
 

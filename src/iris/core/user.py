@@ -7,7 +7,7 @@ answer "unknown user", and the unit of an outbox that outlives it.
 
 from __future__ import annotations
 
-from iris.core.commands import SendIn
+from iris.core.commands import Attach, SendIn
 from iris.core.ids import user_unit
 from iris.core.mark import Mark
 from iris.core.outbox import Outbox
@@ -52,7 +52,8 @@ class Session:
 
     __slots__ = (
         "acked", "armed", "attempt", "bytes", "conn", "device", "edge", "jti", "loading", "moved_at", "number", "prev",
-        "rev_acked", "rev_sent", "rev_top", "rev_window", "rewound_at", "sent", "user", "window",
+        "reset", "rev_acked", "rev_sent", "rev_top", "rev_window", "rewound_at", "sent", "start_pos", "user",
+        "window",
     )  # fmt: skip
 
     def __init__(self, user: User, edge: int, conn: int, number: int, attempt: int, device: Device, jti: str) -> None:
@@ -76,6 +77,8 @@ class Session:
         self.moved_at = 0  # mono ms of the last progress
         self.rewound_at = -(1 << 60)
         self.armed = False
+        self.start_pos = device.pos - device.acked - device.lost  # rows up to here are from before it was linked
+        self.reset = False  # the cursor of its Attach was none of this store
 
     def purpose(self, what: int) -> tuple[object, ...]:
         """Of a page for this session: one that its connection asked for before it attached anew is none of it."""
@@ -92,6 +95,7 @@ class User:
         "base",
         "blocked_by",
         "blocks",
+        "checking",
         "closing",
         "closing_armed",
         "contacts",
@@ -163,6 +167,7 @@ class User:
         self.seen_at = rows.seen.at if rows.seen else 0
         self.sessions: dict[int, Session] = {}  # device -> session
         self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
+        self.checking: dict[int, Attach] = {}  # device -> the newest Attach whose cursor is looked for in the store
         self.closing: dict[tuple[int, int], int] = {}  # (edge, conn) -> the code it is closed with, until it detaches
         self.closing_armed = False  # a timeout will say it again
         self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches
@@ -192,7 +197,13 @@ class User:
     def idle(self) -> bool:
         """Whether it may be forgotten: everything that matters is in the store."""
         return not (
-            self.sessions or self.closing or self.watchers or self.outbox.lanes or self.waiting or self.waiting_requests
+            self.sessions
+            or self.checking
+            or self.closing
+            or self.watchers
+            or self.outbox.lanes
+            or self.waiting
+            or self.waiting_requests
         )
 
     def blocked_with(self, other: bytes) -> bool:
