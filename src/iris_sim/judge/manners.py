@@ -104,7 +104,9 @@ class Manners:
         """What the device lacks must not be gone for long without a new Welcome that says so."""
         me, before = device.user.id, self._truth.world.now - GAP_US
         upto = max((seq for at, seq in self._cuts.get(me, ()) if at <= before), default=0)
-        for row in self._truth.unit(me).owed(taken, upto):
+        unit = self._truth.unit(me)
+        link = unit.links.get(device.number)
+        for row in unit.owed(max(taken, (link.start or 0) if link else 0), upto):
             what = self._truth.what(row.sender, row.message_id)
             text = f"{device.name} lacks {what}, which is deleted, and is sent what follows without a word"
             raise Violation("P2-GAP", text, (me, row.sender))

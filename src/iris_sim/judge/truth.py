@@ -274,7 +274,7 @@ class Truth:
         before, unit.account = unit.account, row
         if before is None or row.gen != before.gen:
             unit.gen_at = self.world.now
-        if before is None or row.presence != before.presence:
+        if before is None or (row.presence, row.messages) != (before.presence, before.messages):
             unit.changed_at = self.world.now
         unit.deleted = row.state == STATE_DELETED
 
