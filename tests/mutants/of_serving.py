@@ -14,6 +14,7 @@ from iris.edge import table
 from iris.edge.edge import Edge
 from iris.edge.nodes import NodeLink
 from iris.edge.sessions import Sessions
+from iris.shard.edges import EdgeLinks
 from tests.mutants.patch import Patch, mutant
 
 
@@ -35,7 +36,11 @@ def restarted_node_not_noticed(patch: Patch) -> None:
         link._epoch = max(link._epoch, answer.epoch)
         return original(link, answer, now)
 
+    def init(original: Any, links: Any, lease_ms: int, epoch: int) -> None:
+        original(links, lease_ms, 0)  # else the numbers of its batches tell of the new life, too
+
     patch.change(NodeLink, "renewed", renewed)
+    patch.change(EdgeLinks, "__init__", init)
 
 
 @mutant(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from iris.core import frames as f
 from iris.core.catalogue import ERRORS, CloseCode, ErrorCode
+from iris.core.ids import peer_of
 from iris.core.requests import LoggedOut, LogoutAll, Operation, Result, SetPassword
 from iris.core.rows import ROW_REFUSED, CursorRow, CutMailbox, DeviceRow, Gone, MessageRow, Write
 from iris_sdk.core import effects as fx
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from iris_sim.observer import DeviceView
 
 DELAYED = {"skew", "skew_far", "pause", "vanish", "cut_off"}  # faults by which an older connection may look newer
+# Faults by which a Send may come after the end of its stream, or after its mark was dropped.
+UNSTEADY = {"lose", "repeat", "late", "hollow", "partition", "pause", "leap", "skew_far"}
 SLACK_DAYS = 1.0  # clocks of servers may be off
 
 
@@ -40,11 +43,21 @@ class Rules:
         if frame[0] != f.SEND or device.restored:
             return
         key = (device.user.id, device.number, frame[2], frame[3], frame[4])
+        self._answered(device, frame)
         known = self._sent.setdefault(key, frame[6])
         if known != frame[6]:
             one, other = (self._truth.what(device.user.id, message_id) for message_id in (known, frame[6]))
             text = f"{device.name} sends {other} under the number of {one}: stream {frame[3]}, {frame[4]}"
             raise Violation("P3-NUMBER", text, (device.user.id,))
+
+    def _answered(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
+        """What a Send says to be answered is in the profile: the server may forget those outcomes."""
+        user = device.user.id
+        message_id = self._sent.get((user, device.number, frame[2], frame[3], frame[5]))
+        if message_id is not None and message_id not in self._profiles.of(device).answers:
+            what = self._truth.what(user, message_id)
+            text = f"{device.name} says that {what} is answered; its profile has no answer"
+            raise Violation("ANSWERED", text, (user,))
 
     def saved(self, device: DeviceView, writes: Iterable[fx.Write]) -> None:
         """A message is given up only for a refusal that lasts."""
@@ -60,11 +73,24 @@ class Rules:
 
     def said(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
         """Only an older connection is replaced, where all clocks agree and each Hello comes at once."""
+        if frame[0] == f.REJECTED and frame[6] == ErrorCode.STREAM_STALE:
+            self._stale(device, frame)
         if frame[0] != f.CLOSE or frame[2] != CloseCode.REPLACED or self._truth.world.counts.keys() & DELAYED:
             return
         if frame[1] >= self._newest.get(device, 0):
             text = f"{device.name}’s newest connection is closed as if there were a newer one"
             raise Violation("REPLACED", text, (device.user.id,))
+
+    def _stale(self, device: DeviceView, frame: tuple[Any, ...]) -> None:
+        """A client that counts as it should is only told to begin anew when something was set back, lost or late."""
+        truth, me = self._truth, device.user.id
+        unit = truth.unit(peer_of(frame[2], me) or b"")
+        if device.restored or truth.anew(me, device.number) or unit.restored_at is not None or unit.deleted:
+            return
+        if truth.world.counts.keys() & UNSTEADY:
+            return
+        text = f"{device.name} is told to begin a new stream with {truth.what(me, frame[5])}, and has kept the rules"
+        raise Violation("STALE-EARNED", text, (me, unit.user))
 
     # --- people ---
     def asked(self, request: int) -> None:

@@ -131,6 +131,10 @@ class Truth:
     def device(self, user: bytes, number: int) -> DeviceView | None:
         return self._devices.get((user, number))
 
+    def anew(self, user: bytes, number: int) -> bool:
+        """Whether a device was linked on the profile of an earlier one."""
+        return (user, number) in self._persons
+
     def same_profile(self, user: bytes, one: int, other: int) -> bool:
         """Whether two devices are one profile, before and after its person has logged in anew."""
         return self._persons.get((user, one), one) == self._persons.get((user, other), other)
