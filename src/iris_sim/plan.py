@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from iris.core.catalogue import Limits
@@ -18,6 +18,8 @@ from iris_sim.observer import Step
 
 SECOND = 1_000_000  # µs
 CHOICES = 1 << 30
+MINUTE_MS = 60_000
+CLOCKS = frozenset({"skew", "skew_far"})  # faults by which servers' clocks differ
 STEPS = 320  # operations of a run, on average; a burst counts as one here
 
 SMALL: dict[str, tuple[int, ...]] = {
@@ -62,6 +64,7 @@ class Plan:
     devices: tuple[int, ...]  # of each user at the start
     limits: tuple[tuple[str, int], ...]  # those that are not the defaults
     token_ms: int
+    leeway_ms: int  # of servers, for tokens
     sqlite: bool
     disk: int  # a sync takes about so long
     read: int  # ... a load
@@ -90,7 +93,8 @@ class Plan:
         kinds = {name: weight for name, weight in _mix(chance, FAULTS).items() if faults is None or name in faults}
         plan = cls(
             seed, nodes, chance.choice((4, 8, 16)), devices, tuple(limits.items()),
-            chance.choice((24 * 3_600_000, 3_600_000, 3_600_000, 40_000, 15_000)), chance.random() < 0.02,
+            token_ms := chance.choice((24 * 3_600_000, 3_600_000, 3_600_000, 40_000, 15_000)),
+            _leeway(token_ms, kinds), chance.random() < 0.02,
             chance.choice((150, 1_000, 5_000)), chance.choice((50, 300, 3_000)),
             chance.choice((500, 5_000, 40_000)), chance.choice((50, 300, 2_000)), chance.random() < 0.4,
             chance.choice((3, 8)) * SECOND, duration, frozenset(kinds), (),
@@ -108,6 +112,11 @@ class Plan:
     def limits_made(self) -> Limits:
         """The limits of this world."""
         return Limits(**dict(self.limits))
+
+
+def _leeway(token_ms: int, kinds: Iterable[str]) -> int:
+    """Short tokens end within a run only where clocks agree, and there they may end at once."""
+    return 1_000 if token_ms < MINUTE_MS and not CLOCKS & set(kinds) else MINUTE_MS
 
 
 def _times(chance: random.Random) -> dict[str, int]:

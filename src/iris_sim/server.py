@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 WALL = 1_700_000_000_000  # ms since 1970 when a world begins
-LEEWAY_MS = 60_000
 HORIZON_PACE = 2
 TURN = 20  # µs from an event to the turn that takes it up
 
@@ -167,7 +166,7 @@ class Process:
         store, plan = server.store, world.plan
         self.number = server.number + plan.nodes * server.lives  # of the edge: another life is another edge
         self.core = NodeCore(server.number, world.limits, store.epoch, store.num_shards)
-        settings = EdgeSettings(self.number, self.number.to_bytes(8, "big"), LEEWAY_MS, tuple(range(plan.nodes)))
+        settings = EdgeSettings(self.number, self.number.to_bytes(8, "big"), plan.leeway_ms, tuple(range(plan.nodes)))
         self.edge = Edge(settings, world.limits, world.keys, owner=world.owner)
         stored = at_once(store.node_value(HORIZON))
         self.horizon = Horizon(stored, server.wall(), world.limits.message_days, HORIZON_PACE)
