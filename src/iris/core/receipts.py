@@ -23,7 +23,8 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     if session is None:
         return
     if ack.seq > session.prev or ack.rev > session.rev_top:
-        if session.attempt > 1 and ack.seq <= user.head and ack.rev <= user.registers.head:
+        known = ack.seq <= user.head and ack.rev <= user.registers.head
+        if session.attempt > 1 and (known or session.reset):  # the edge may not know of the reset: its answer was lost
             turn.to_edge(ack.edge, AttachAgain(ATTACH_AGAIN, ack.conn, session.attempt))
             return
         mailbox.close_session(user, turn, ack.device, CloseCode.ACK_BEYOND)

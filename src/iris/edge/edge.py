@@ -181,6 +181,7 @@ class Edge(Sessions):
         self.connections = session.number = max(self.connections + 1, self.now.wall * CONNECTIONS_PER_MS)
         self.sessions[hello.conn] = session
         self.unwelcomed.add(hello.conn)
+        self.expire_at(session, session.expires_at)
         self._attach_anew(session)
 
     def _attach_anew(self, session: Session) -> None:
@@ -270,7 +271,6 @@ class Edge(Sessions):
         if not session.welcomed:
             session.welcomed = True
             self.unwelcomed.discard(session.conn)
-            self.expire_at(session, session.expires_at)
             self.to_engine.append(self._welcome(session, attached))
 
     def _welcome(self, session: Session, attached: Attached) -> Welcome:

@@ -94,6 +94,7 @@ class Profiles:
         shadow = Shadow(device)
         self._read_in(shadow)
         shadow.inherited = frozenset(shadow.known)
+        shadow.newest.clear()  # it begins where its user's other devices are, which may be further back
 
     def set_back(self, device: DeviceView) -> None:
         """An older copy of the profile is in place."""

@@ -283,6 +283,20 @@ def test_a_session_ends_with_its_token_unless_it_is_refreshed(world: World) -> N
     assert bob.closed == CloseCode.TOKEN_EXPIRED
 
 
+def test_a_token_that_ends_before_the_shard_answers_opens_nothing(world: World) -> None:
+    ada, _bob = pair(world)
+    world.fabric.lose(Attach)
+    world.fabric.renewals = False  # the shard is cut off: without a lease the edge waits for it
+    world.wait(4_000)
+    ada.connect(token=world.token(ada, lifetime_ms=10_000))
+    world.wait(10_000 + LEEWAY_MS + 1_000)
+    assert ada.closed == CloseCode.TOKEN_EXPIRED
+    world.fabric.passes = None
+    world.fabric.renewals = True
+    world.wait(5_000)
+    assert ada.got(f.Welcome)[1:] == []
+
+
 def test_a_clock_that_was_set_back_delays_the_end_but_does_not_forget_it(world: World) -> None:
     ada, _bob = pair(world)
     ada.connect(token=world.token(ada, lifetime_ms=100_000))
