@@ -16,11 +16,13 @@ class Arrivals:
         self.losses = 0  # how often a batch was missing; a late one counts too
         self._next = 0  # the number that is expected; 0: none has come
 
-    def got(self, number: int) -> None:
-        """This batch has come."""
-        if number >= self._next:
-            self.losses += self._next not in (0, number)
-            self._next = number + 1
+    def got(self, number: int) -> bool:
+        """This batch has come; False when it is late or a repeat: then it has been made good, or will be."""
+        if number < self._next:
+            return False
+        self.losses += self._next not in (0, number)
+        self._next = number + 1
+        return True
 
     def told(self, sent: int) -> None:
         """The sender says which batch was its newest."""

@@ -87,8 +87,12 @@ class Edge(Sessions):
                 self._mistaken(frame)
 
     def on_items(self, node: int, number: int, items: Sequence[tuple[object, ...]]) -> None:
-        """Frames and session records from shards: the batch of this number of their node."""
-        self.nodes[node].arrivals.got(number)
+        """Frames and session records from shards: the batch of this number of their node.
+
+        A late one is dropped: what it says may be older than what is known, and nothing in it would tell.
+        """
+        if not self.nodes[node].arrivals.got(number):
+            return
         out, unwelcomed = self.to_engine, self.unwelcomed
         for item in items:
             kind = item[0]

@@ -145,6 +145,8 @@ class Healed:
             return
         if seq is not None and device.restored and truth.excuse("client set back: another answer"):
             return  # sent again when its outcome had left the window
+        if seq is not None and truth.aged(unit, unit.rows[seq]) and truth.excuse("after its retention"):
+            return
         if seq is not None and (me, row.message_id) not in truth.twice and not truth.set_back(peer):
             text = f"{device.name} shows {truth.what(me, row.message_id)} as refused ({row.code}); it is in the mailbox"
             raise Violation("P3-ANSWER", text, (me, peer))

@@ -241,13 +241,12 @@ class Truth:
             return "server set back: copy twice"
         if before.device != row.device:
             return "logged in anew: stored twice"
-        limits = self.world.limits
-        if (
-            self.days(unit.stored_at[before.seq]) >= limits.message_days
-            or self.days_by_clock(before.at) >= limits.mark_days
-        ):
-            return "after its retention"
-        return ""
+        return "after its retention" if self.aged(unit, before) else ""
+
+    def aged(self, unit: Unit, row: MessageRow) -> bool:
+        """Whether a row's outcome may be forgotten."""
+        limits, kept = self.world.limits, self.days(unit.stored_at[row.seq])
+        return kept >= limits.message_days or self.days_by_clock(row.at) >= limits.mark_days
 
     def days(self, since: int) -> float:
         """Days that have passed on the world's calendar."""

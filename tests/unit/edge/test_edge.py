@@ -16,6 +16,8 @@ from iris.edge.table import TABLE
 from tests.support.world import KEY, KID, LEEWAY_MS, World
 from tests.support.world_client import Client
 
+NEXT = 1 << 40  # a batch that comes next, whatever the node has sent
+
 
 @pytest.fixture
 def new_world() -> Iterator[Callable[..., World]]:
@@ -411,9 +413,9 @@ def test_a_stranger_among_the_answers_is_passed_over(world: World) -> None:
         ATTACHED, session.conn, attempt - 1, session.number, ada.user, ada.device, 9, 9, 9, True, True, 1
     )  # fmt: skip
     session.state = State.ATTACHING
-    edge.on_items(0, 1, [late, f.Close(f.CLOSE, 999, 4512)])
+    edge.on_items(0, NEXT, [late, f.Close(f.CLOSE, 999, 4512)])
     states = [session.state]
-    edge.on_items(0, 2, [late._replace(attempt=attempt, oldest=0, reset=False)])
+    edge.on_items(0, NEXT + 1, [late._replace(attempt=attempt, oldest=0, reset=False)])
     assert [*states, session.state] == [State.ATTACHING, State.READY]
     assert not edge.to_engine, "it was welcomed before"
 
@@ -423,12 +425,12 @@ def test_what_only_a_new_welcome_can_say_closes_a_session_that_attaches_again(wo
     edge = world.edges[0].edge
     session = edge.sessions[ada.conn or 0]
     edge.now = world.now()
-    for reset, oldest in ((True, 0), (False, 7)):
+    for number, (reset, oldest) in enumerate(((True, 0), (False, 7))):
         session.state = State.ATTACHING
         attached = Attached(
             ATTACHED, session.conn, session.attempt, session.number, ada.user, ada.device, 9, 9, oldest, reset, True, 1
         )
-        edge.on_items(0, 1, [attached])
+        edge.on_items(0, NEXT + number, [attached])
         assert session.state is State.CLOSING
     assert edge.to_engine[0] == f.Close(f.CLOSE, session.conn, CloseCode.SHARD_MOVED)
     world.edges[0].flush()

@@ -155,3 +155,15 @@ def test_an_answer_that_comes_too_late_keeps_the_loss_for_the_next() -> None:
     late = link.lease.renew(1_000)
     assert not link.renewed(Renewed(1, late, 0, 1), 5_000)
     assert link.renewed(Renewed(1, link.lease.renew(5_000), 0, 1), 5_010)
+
+
+def test_a_late_batch_says_nothing(rig: Rig) -> None:
+    """Bob went and came back: what is known is newer, and nothing in the batch would tell. Its loss was noticed."""
+    session = rig.edge.sessions[1]
+    session.watches = (BOB,)
+    rig.items(1, f.Presence(f.PRESENCE, 1, BOB, f.STATUS_OFFLINE, 5))
+    late = rig.sent[1]
+    rig.items(1, f.Presence(f.PRESENCE, 1, BOB, f.STATUS_ONLINE, 5))
+    rig.edge.to_engine.clear()
+    rig.edge.on_items(1, late, [f.Presence(f.PRESENCE, 1, BOB, f.STATUS_OFFLINE, 5)])
+    assert rig.edge.to_engine == []
