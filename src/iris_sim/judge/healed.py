@@ -165,7 +165,8 @@ class Healed:
                 raise Violation("P1-ACCEPTED", f"{device.name} shows {what} as accepted; it never was", (me, peer))
             return  # lost with an old backup, or the account was deleted
         had = (peer, row.seq) in truth.had
-        if STEPS[row.state] >= 2 and not had and (peer, row.seq) not in truth.told_gone:
+        gone = (peer, row.seq) in truth.told_gone
+        if STEPS[row.state] >= 2 and not had and not gone and not truth.lost_in_time(unit, kept):
             raise Violation("P5-DELIVERED", f"{device.name} shows {what} as {row.state}; nobody has it", (me, peer))
         if row.state == "read" and truth.read.get((peer, row.conversation), 0) < row.seq:
             raise Violation("P5-READ", f"{device.name} shows {what} as read; nobody has said so", (me, peer))

@@ -248,6 +248,12 @@ class Truth:
         limits, kept = self.world.limits, self.days(unit.stored_at[row.seq])
         return kept >= limits.message_days or self.days_by_clock(row.at) >= limits.mark_days
 
+    def lost_in_time(self, unit: Unit, row: MessageRow) -> bool:
+        """Whether a row that nobody got may have expired: a register of a later one covers it (ARCHITECTURE.md)."""
+        least = self.world.limits.message_days - 1
+        old = self.days(unit.stored_at[row.seq]) >= least or self.days_by_clock(row.at) >= least
+        return old and self.excuse("expired, and covered by a later receipt")
+
     def days(self, since: int) -> float:
         """Days that have passed on the world's calendar."""
         passed = (self.world.now - since) / 1_000 + sum(ms for at, ms in self.world.leaps if at >= since)
