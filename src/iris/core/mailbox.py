@@ -131,9 +131,16 @@ def lowest_cursor(user: User) -> tuple[int, int]:
 
 
 def trim(user: User, turn: Turn, rows_min: int) -> None:
-    """Delete what every device has, when that is at least `rows_min` rows."""
-    if any(session.acked < session.device.seq for session in user.sessions.values()):
-        return  # a device that was set back gets again what is kept
+    """Delete what every device has, when that is at least `rows_min` rows.
+
+    A device that was set back gets again what is kept; so it is kept while that device is connected, but for no more rows
+    than any other device may lag behind.
+    """
+    back = [session for session in user.sessions.values() if session.acked < session.device.seq]
+    if back and user.pos - user.trimmed_pos <= turn.limits.mailbox_lag_rows_max:
+        return
+    for session in back:
+        close_session(user, turn, session.device.number, CloseCode.HISTORY_GAP)
     seq, pos = lowest_cursor(user)
     if seq > user.floor and pos - user.trimmed_pos >= rows_min:
         delete_upto(user, turn, seq, pos)

@@ -48,6 +48,8 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     # A rev alone waits for the next cursor row, or the session's end: with an older one registers are only shown again.
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
         mailbox.trim(user, turn, turn.limits.trim_rows_min)
+        if user.sessions.get(ack.device) is not session:
+            return  # it was set back, and is too far behind
     if user.tail and len(user.sessions) == 1:
         gone = _take(user.tail, session.acked)
         if gone:

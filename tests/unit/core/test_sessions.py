@@ -135,8 +135,8 @@ def test_a_client_restored_from_before_its_first_message_is_told_too(new_world: 
     assert bob.texts(ada.user) == ["three"]
 
 
-def test_a_device_that_was_cut_before_its_first_message_is_told_too(new_world: Callable[..., World]) -> None:
-    """Another device that is set back keeps the rows from being deleted, so the mailbox begins where it began."""
+def test_a_device_that_was_set_back_keeps_no_more_than_any_other_may_lag(new_world: Callable[..., World]) -> None:
+    """mailbox_lag_rows_max: else whoever says an old cursor and acks nothing keeps a whole mailbox. Both are told."""
     world = new_world(mailbox_lag_rows_max=3, trim_rows_min=1)
     ada, bob = pair(world)
     late = world.link(bob.user)
@@ -146,13 +146,19 @@ def test_a_device_that_was_cut_before_its_first_message_is_told_too(new_world: C
     bob.disconnect()
     bob.saved, bob.auto = backup, False
     bob.connect()
-    say(world, ada, bob, "4", "5")
     user = world.user(bob.user)
-    assert (user.devices[late.device].lost, user.floor) == (3, 0), "cut, and nothing is deleted"
-    late.connect()
     world.settle()
-    assert late.saved.gaps == 1
+    assert user.floor == 0, "kept for the phone"
+    say(world, ada, bob, "4", "5")
+    assert (user.devices[late.device].lost, user.floor - backup.seq) == (3, 2), "up to what the phone once had"
+    assert bob.closed == CloseCode.HISTORY_GAP
+    bob.auto = True
+    for client in (late, bob):
+        client.connect()
+    world.settle()
+    assert (late.saved.gaps, bob.saved.gaps) == (1, 1)
     assert late.texts(ada.user) == ["4", "5"]
+    assert bob.texts(ada.user) == ["1", "4", "5"]
 
 
 @pytest.mark.parametrize("last_refused", [False, True])
