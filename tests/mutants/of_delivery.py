@@ -180,7 +180,11 @@ def expiry_not_counted(patch: Patch) -> None:
     patch.change(expiry, "on_page", on_page)
 
 
-@mutant("core", "Every message is deleted after a day, whoever has not been online loses it.", faults="leap")
+@mutant(
+    "core",
+    "Every message is deleted after a day, whoever has not been online loses it.",
+    faults="leap kill vanish slow_client",
+)
 def expired_after_a_day(patch: Patch) -> None:
     def expired(original: Any, at: int, now: Any, message_days: int) -> bool:
         wall: int = now.wall

@@ -133,7 +133,7 @@ def lowest_cursor(user: User) -> tuple[int, int]:
 def trim(user: User, turn: Turn, rows_min: int) -> None:
     """Delete what every device has, when that is at least `rows_min` rows.
 
-    A device that was set back gets again what is kept; so it is kept while that device is connected, but for no more rows
+    A device that was set back gets again what is kept; so it is kept while that device is connected, but no more of it
     than any other device may lag behind.
     """
     back = [session for session in user.sessions.values() if session.acked < session.device.seq]

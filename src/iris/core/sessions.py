@@ -163,6 +163,7 @@ def on_resume_page(user: User, page: Paged, turn: Turn) -> None:
     else:
         device.seq = max(device.seq, page.upto)
         session.loading = False
+        mailbox.trim(user, turn, turn.limits.trim_rows_min)
         pump.pump(user, session, turn)
     turn.write(device.cursor_row(user.id))
 

@@ -405,8 +405,8 @@ class Truth:
         unit.revoked = {row.jti: now for row in rows.revoked}
         unit.registers = {(row.conversation, row.kind): row for row in rows.registers}
         floor = rows.counters.floor if rows.counters else 0
-        head = max([rows.last.seq if rows.last else 0, floor, *(row.seq for row in rows.cursors)])
-        for seq in [seq for seq in unit.rows if seq > head]:
+        kept_seqs = {row.seq for row in mailbox}
+        for seq in [seq for seq in unit.rows if seq > floor and seq not in kept_seqs]:  # of another line
             row = unit.rows.pop(seq)
             if row.kind != ROW_REFUSED:
                 unit.seqs.remove(seq)
