@@ -36,6 +36,7 @@ from iris.http.keys import KeyRing
 from iris.http.passwords import Argon2Profile, Passwords
 from iris.http.server import ApiServer
 from iris.http.service import ApiSettings
+from iris.http.web import PACKAGED, read_files
 from iris.logs import logger
 from iris.metrics import Metrics, NodeStats
 from iris.shard import upkeep
@@ -157,6 +158,7 @@ class Node:
             limits=limits,
             clock=lambda: time.time_ns() // 1_000_000,
             on_refused=self._on_http_refused,
+            web=read_files(PACKAGED),
         )
         self._api = ApiServer(self._app, settings.data / "api.sock", limits)
         self._admin_socket = AdminSocket(settings.data, self._admin_handlers())
