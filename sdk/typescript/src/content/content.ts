@@ -19,8 +19,8 @@ export interface TextContent {
   readonly mentions?: readonly Mention[];
   /** The message that this one answers. */
   readonly reply?: Reference;
-  /** This text was written elsewhere by `forwarded.sender` ("" when that is not told). */
-  readonly forwarded?: { readonly sender: string };
+  /** The words are somebody else's. */
+  readonly forwarded?: boolean;
 }
 
 /** What a message shows. */
@@ -30,7 +30,7 @@ export type Body =
       readonly text: string;
       readonly mentions: readonly Mention[];
       readonly reply: Reference | undefined;
-      readonly forwarded: { readonly sender: string } | undefined;
+      readonly forwarded: boolean;
     }
   /** Its author has deleted it for everyone. */
   | { readonly kind: "deleted" }
