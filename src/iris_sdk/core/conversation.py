@@ -3,10 +3,11 @@
 Owns these rules, and knows nothing of a profile, a clock or a screen. What is shown depends on the set of rows only,
 never on the order in which they came, so that two devices with the same rows show the same:
 
-- Rows are shown in the order (at, sender, message_id). Reactions, edits and deletions are not rows of the screen.
+- Rows stand in the order (at, sender, message_id); those that wait in the outbox come last, in its order. That is also
+  what “newer” means. Reactions, edits and deletions are not rows of the screen.
 - An edit or a deletion counts only if its sender wrote the target; an edit only if the target is a text.
 - A deletion is final: no edit or reaction shows through it.
-- Of edits the newest counts, of reactions the newest of each person, by (at, message_id). An empty one counts as none.
+- Of edits the newest counts, of reactions the newest of each person. An empty one counts as none.
 - A row that was refused or has expired reached nobody: its action does not count. It stays on the screen if it is a
   text, for its sender to see.
 - What hangs on a message that is not among the rows waits there: `Fold.shown` gives it when the message comes.
@@ -24,13 +25,14 @@ LOST = ("refused", "expired")
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A row of a conversation. `state` is that of a message of mine, else ""."""
+    """A row of a conversation. `state` is that of a message of mine, else ""; `n` its place in the outbox."""
 
     sender: str
     message_id: str
     at: int
     content: Content
     state: str = ""
+    n: int = 0
 
     @property
     def ref(self) -> Ref:
@@ -117,9 +119,10 @@ class Fold:
         )  # fmt: skip
 
 
-def _place(row: Written) -> tuple[int, str, str]:
-    """Where a row stands among all rows of its conversation."""
-    return row.at, row.sender, row.message_id
+def _place(row: Written) -> tuple[bool, int, str, str]:
+    """Where a row stands among all rows of its conversation. What waits has no time of the server's yet."""
+    waits = row.state == "queued"
+    return waits, row.n if waits else row.at, row.sender, row.message_id
 
 
 def _gather(actions: Iterable[Written]) -> tuple[Reacted, ...]:

@@ -46,7 +46,9 @@ def content_of(said: dict[str, Any]) -> Content:
 
 def row_of(given: dict[str, Any]) -> Written:
     content = content_of(given["content"])
-    return Written(given["sender"], given["message_id"], given["at"], content, given.get("state", ""))
+    return Written(
+        given["sender"], given["message_id"], given["at"], content, given.get("state", ""), given.get("n", 0)
+    )
 
 
 def shown_of(given: dict[str, Any]) -> Shown:
