@@ -11,7 +11,7 @@ import {
   type Ref,
   type Said,
 } from "../src/content/codec.js";
-import { fold, type Written } from "../src/content/fold.js";
+import { compareRows, fold, orderOf, type Written } from "../src/content/fold.js";
 import { fromHex, toHex } from "../src/ids.js";
 
 const FOLDER = new URL("../../scenarios/content/", import.meta.url);
@@ -32,6 +32,7 @@ interface RowJson {
   message_id: string;
   at: number;
   state?: string;
+  n?: number;
   content: Record<string, TextJson>;
 }
 interface Story {
@@ -110,14 +111,13 @@ describe("encoding", () => {
 /** As a client shows a whole conversation. */
 function shown(rows: RowJson[], hidden: RefJson[]) {
   const key = (ref: Ref) => `${ref.sender}/${ref.message_id}`;
-  const written = rows.map(({ content, state = "", ...row }): Written => ({ ...row, state, said: saidOf(content) }));
+  const written = rows.map(({ content, state = "", n = 0, ...row }): Written => {
+    return { ...row, state, order: orderOf(state, row.at, n), said: saidOf(content) };
+  });
   const messages = new Map(written.filter((row) => !isAction(row.said)).map((row) => [key(row), row]));
   const actions = written.filter((row): row is Written<Action> => isAction(row.said));
   for (const ref of hidden) messages.delete(key(refOf(ref)));
-  const order = [...messages.values()].sort((a, b) => {
-    const [one, other] = [a, b].map((row) => [row.sender, row.message_id].join("/")) as [string, string];
-    return a.at - b.at || (one < other ? -1 : 1);
-  });
+  const order = [...messages.values()].sort(compareRows);
   return order.map((row) => {
     const { sender, message_id, at, state } = row;
     return {

@@ -3,9 +3,11 @@
  *
  * What is shown depends on the set of rows only, never on the order in which they came:
  *
+ * - Rows stand in the order (at, sender, message_id); those that wait in the outbox come last, in its order. That is also what
+ *   "newer" means. Reactions, edits and deletions are not rows of the screen.
  * - An edit or a deletion counts only if its sender wrote the target; an edit only if the target is a text.
  * - A deletion is final: no edit or reaction shows through it.
- * - Of edits the newest counts, of reactions the newest of each person, by (at, message_id). An empty one counts as none.
+ * - Of edits the newest counts, of reactions the newest of each person. An empty one counts as none.
  * - A row that was refused or has expired reached nobody: its action does not count.
  *
  * The twin of src/iris_sdk/core/conversation.py; both pass sdk/scenarios/content.
@@ -19,6 +21,8 @@ export interface Written<S extends Said = Said> {
   readonly message_id: string;
   readonly at: number;
   readonly state: string;
+  /** By `orderOf`. */
+  readonly order: number;
   readonly said: S;
 }
 
@@ -41,8 +45,17 @@ export interface Shown {
 
 const NOTHING = { body: "", reply_to: undefined, forwarded: false, mentions: [], edited_at: 0, reactions: [] };
 
-const newer = (one: Written, other: Written): boolean =>
-  one.at !== other.at ? one.at > other.at : one.message_id > other.message_id;
+const QUEUED = 2 ** 50; // above every time
+
+/** What rows are sorted by first: `at`, or the place `n` in the outbox of what waits there, behind all others. */
+export const orderOf = (state: string, at: number, n: number): number => (state === "queued" ? QUEUED + n : at);
+
+/** The order of the screen. */
+export function compareRows(one: Written, other: Written): number {
+  if (one.order !== other.order) return one.order - other.order;
+  if (one.sender !== other.sender) return one.sender < other.sender ? -1 : 1;
+  return one.message_id < other.message_id ? -1 : one.message_id > other.message_id ? 1 : 0;
+}
 
 /** The message as it is shown; `actions` are those whose target it is, in any order and perhaps more than once. */
 export function fold(row: Written, actions: Iterable<Written<Action>>): Shown {
@@ -53,10 +66,10 @@ export function fold(row: Written, actions: Iterable<Written<Action>>): Shown {
     const { said } = one;
     if (said.kind === "reaction") {
       const known = reactions.get(one.sender);
-      if (known === undefined || newer(one, known)) reactions.set(one.sender, { ...one, said });
+      if (known === undefined || compareRows(one, known) > 0) reactions.set(one.sender, { ...one, said });
     } else if (one.sender === row.sender) {
       if (said.kind === "delete") return { ...NOTHING, kind: "deleted" };
-      if (edit === undefined || newer(one, edit)) edit = { ...one, said };
+      if (edit === undefined || compareRows(one, edit) > 0) edit = { ...one, said };
     }
   }
   const shown = { ...NOTHING, reactions: gather(reactions.values()) };
@@ -68,12 +81,8 @@ export function fold(row: Written, actions: Iterable<Written<Action>>): Shown {
 }
 
 function gather(reactions: Iterable<Written & { said: Extract<Action, { kind: "reaction" }> }>): Reacted[] {
-  const order = [...reactions].sort((one, other) => {
-    if (one.at !== other.at) return one.at - other.at;
-    return one.sender < other.sender ? -1 : 1;
-  });
   const byEmoji = new Map<string, string[]>();
-  for (const { sender, said } of order) {
+  for (const { sender, said } of [...reactions].sort(compareRows)) {
     if (said.emoji === "") continue;
     const users = byEmoji.get(said.emoji);
     if (users === undefined) byEmoji.set(said.emoji, [sender]);
