@@ -1,6 +1,6 @@
 /**
- * What the SDK takes from the world it runs in: clock, chance, sockets, storage, locks between tabs. `browserPlatform()` and
- * `nodePlatform(...)` make it; a test passes its own.
+ * What the SDK takes from the world it runs in: clock, chance, sockets, locks between tabs. `browserPlatform()` and
+ * `nodePlatform()` make it; a test passes its own. IndexedDB is the global one.
  */
 
 /** A WebSocket, as browsers have it. */
@@ -29,7 +29,6 @@ export type Locked = <T>(name: string, signal: AbortSignal | undefined, work: ()
 export interface Platform {
   /** For Hello and the operator's eyes: "iris-web/0.1". */
   readonly clientName: string;
-  readonly indexedDB: IDBFactory;
   readonly fetch: typeof globalThis.fetch;
   openSocket(url: string, protocol: string): Socket;
   openChannel(name: string): Channel;
