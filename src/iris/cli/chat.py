@@ -18,7 +18,7 @@ from iris.cli.keyboard import raw_terminal, read_input
 from iris.cli.screen import BOLD, DIM, GREEN, RED, Screen, clean
 
 if TYPE_CHECKING:
-    from iris_sdk import Client, Event
+    from iris_sdk import Acted, Client, Event, Shown
 
 PROFILES = Path("iris-data/profiles")
 HISTORY_LINES = 20
@@ -132,6 +132,8 @@ class Chat:
             case sdk.OwnCopy():
                 to = "" if event.peer == self._peer else f" to @{await self._name(event.peer)}"
                 self._message(event.message_id, f"you{to}", event.at, event.text, event.state)
+            case sdk.Acted():
+                await self._acted(event)
             case sdk.StateChange() if event.message_id in self._texts:
                 self._screen.update(event.message_id, event.state, self._texts[event.message_id])
                 if event.state == "refused":
@@ -148,6 +150,30 @@ class Chat:
                 self._say(STATES.get(event.state, event.state))
             case sdk.HistoryGap():
                 self._say("some older messages could not be kept for this device")
+
+    async def _acted(self, event: Acted) -> None:
+        """A line of its own: what has scrolled away cannot be painted over. Only what counts is told."""
+        import iris_sdk as sdk
+
+        target = event.action.target
+        shown = self._me.shown(target)
+        if shown is None:
+            return
+        who = "you" if event.sender == self._me.user else f"@{await self._name(event.sender)}"
+        about = self._texts.get(target.message_id, "a message")
+        match event.action:
+            case sdk.Reaction(emoji=emoji):
+                self._say(
+                    f"{who} put {clean(emoji)} to: {about}" if emoji else f"{who} took a reaction back from: {about}"
+                )
+            case sdk.Edit() if event.sender == target.sender and shown.kind == "text":
+                self._say(f"{who} changed: {about}  to: {clean(shown.body)}")
+                self._texts[target.message_id] = clean(shown.body)
+            case sdk.Delete() if event.sender == target.sender:
+                self._say(f"{who} deleted: {about}")
+                self._texts.pop(target.message_id, None)
+        if event.sender == self._peer:
+            await self._me.mark_read(event.sender)
 
     # --- what is typed ---
 
@@ -238,11 +264,10 @@ class Chat:
         self._peer, self._peer_name = user, await self._name(user)
         await self._me.watch([user])
         self._say(f"you talk to @{self._peer_name}", GREEN)
-        for row in self._me.conversation(user, limit=HISTORY_LINES):
-            if row.kind == "message":
-                self._message(row.message_id, self._peer_name, row.at, row.text, None)
-            elif row.kind in ("own", "sent"):
-                self._message(row.message_id, "you", row.at or _now_ms(), row.text, row.state)
+        for one in self._me.screen(user, limit=HISTORY_LINES):
+            mine = one.sender == self._me.user
+            who = "you" if mine else self._peer_name
+            self._message(one.message_id, who, one.at or _now_ms(), _words(one), one.state if mine else None)
         await self._me.mark_read(user)
         self._prompt()
 
@@ -279,6 +304,14 @@ class Chat:
 
     async def _name(self, user: str) -> str:
         return await self._me.handle_of(user) or user
+
+
+def _words(shown: Shown) -> str | None:
+    """A message on one line; None for what this version cannot show."""
+    if shown.kind != "text":
+        return "(deleted)" if shown.kind == "deleted" else None
+    reactions = "".join(f" {one.emoji}{len(one.users) if len(one.users) > 1 else ''}" for one in shown.reactions)
+    return f"{shown.body}{' (edited)' if shown.edited_at else ''}{f'  [{reactions[1:]}]' if reactions else ''}"
 
 
 def _size() -> tuple[int, int]:

@@ -149,6 +149,13 @@ class Lines:
                     "event": "own", "to": await self._name(event.peer), "message_id": event.message_id,
                     "seq": event.seq, "text": event.text, "at": event.at, "state": event.state, "n": event.n,
                 }  # fmt: skip
+            case sdk.Acted():
+                said = getattr(event.action, "emoji", getattr(event.action, "body", None))
+                return {
+                    "event": event.action.kind, "from": await self._name(event.sender), "message_id": event.message_id,
+                    "target": event.action.target.message_id, "text": said, "seq": event.seq, "at": event.at,
+                    "n": event.n,
+                }  # fmt: skip
             case sdk.StateChange(state="delivered" | "read"):
                 return {
                     "event": "receipt", "from": await self._name(event.peer), "message_id": event.message_id,
@@ -188,6 +195,13 @@ def human(line: dict[str, Any]) -> str:
             what = f"{who}: {line['text'] if line['text'] is not None else '[cannot be shown by this version]'}"
         case "own":
             what = f"you to {who}: {line['text'] if line['text'] is not None else '[cannot be shown by this version]'}"
+        case "reaction":
+            what = f"{who} put {line['text']} to" if line["text"] else f"{who} took the reaction back from"
+            what += f" {line['target'][:8]}"
+        case "edit":
+            what = f"{who} changed {line['target'][:8]}: {line['text'] or ''}"
+        case "delete":
+            what = f"{who} deleted {line['target'][:8]}"
         case "receipt":
             what = f"{who} {'has read' if line['state'] == 'read' else 'has got'} {line['message_id'][:8]}"
         case "presence":

@@ -102,6 +102,32 @@ def test_the_other_events(capsys: pytest.CaptureFixture[str]) -> None:
     ]
 
 
+def test_what_is_done_to_a_message_has_its_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    target = sdk.Ref("me", ID)
+    actions: list[sdk.Reaction | sdk.Edit | sdk.Delete] = [
+        sdk.Reaction(target, "👍"),
+        sdk.Reaction(target, ""),
+        sdk.Edit(target, "new"),
+        sdk.Delete(target),
+    ]
+    acted = [sdk.Acted(n, f"{n:032x}", CONVERSATION, BOB, 1, n, n, action) for n, action in enumerate(actions, 1)]
+    assert tail(FakeClient(*acted, message(9)), 1) == 0
+    lines = printed(capsys)[:-1]
+    assert [(line["event"], line["from"], line["target"], line["text"]) for line in lines] == [
+        ("reaction", "bob", ID, "👍"),
+        ("reaction", "bob", ID, ""),
+        ("edit", "bob", ID, "new"),
+        ("delete", "bob", ID, None),
+    ]
+    said = [human(line).split("  ", 1)[1] for line in lines]
+    assert said == [
+        f"@bob put 👍 to {ID[:8]}",
+        f"@bob took the reaction back from {ID[:8]}",
+        f"@bob changed {ID[:8]}: new",
+        f"@bob deleted {ID[:8]}",
+    ]
+
+
 def test_counting_stops_at_the_message_and_remembers_only_what_was_printed(capsys: pytest.CaptureFixture[str]) -> None:
     client = FakeClient(*[message(n) for n in range(1, 600)])
     assert tail(client, 300) == 0
