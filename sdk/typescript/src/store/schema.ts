@@ -78,6 +78,14 @@ export interface ConversationRow {
   draft: string;
 }
 
+/** One of which nothing is known yet. */
+export function emptyConversation(conversation: Id): ConversationRow {
+  return {
+    ...{ conversation, changed: 0, stream: 1, base: 1, last_at: 0, delivered: 0, peer_read: 0, read: 0 },
+    ...{ read_wanted: 0, orphans: 0, muted_until: 0, pinned: false, archived: false, draft: "" },
+  };
+}
+
 /** Names of a user, as the server said at `seen_at`. */
 export interface PersonRow {
   user: Id;

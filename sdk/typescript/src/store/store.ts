@@ -105,7 +105,15 @@ export class ProfileStore {
 
   /** Put a message into history and outbox. Returns its row. OutboxFull. */
   enqueue(
-    given: { conversation: Id; message_id: Id; at: number; payload: Payload; draft?: string },
+    given: {
+      conversation: Id;
+      message_id: Id;
+      at: number;
+      payload: Payload;
+      draft?: string;
+      /** A message of mine that is no longer shown: it was refused, and this one says the same. */
+      replaces?: Id | undefined;
+    },
     outboxMax: number,
   ): Promise<HistoryRow> {
     return this.transact(async (work) => {
@@ -117,6 +125,8 @@ export class ProfileStore {
         ...{ state: "queued", payload, content_type, alg },
       });
       if (row === undefined) throw new ProfileError("a message id was chosen twice");
+      const replaced = given.replaces === undefined ? undefined : await work.row(work.user, given.replaces);
+      if (replaced !== undefined) work.hide(replaced);
       work.enqueue({ id: row.n, message_id, conversation, answered: 0 });
       const one = await work.conversation(conversation);
       if (one.draft !== "" && one.draft.trim() === given.draft?.trim()) {

@@ -7,7 +7,14 @@ import type { IDBPTransaction } from "idb";
 import { decodeContent, isAction } from "../content/codec.js";
 import { orderOf } from "../content/fold.js";
 import type { Id } from "../core/frames.js";
-import type { ConversationRow, HistoryRow, OutboxRow, ProfileSchema, TABLES } from "./schema.js";
+import {
+  type ConversationRow,
+  emptyConversation,
+  type HistoryRow,
+  type OutboxRow,
+  type ProfileSchema,
+  type TABLES,
+} from "./schema.js";
 
 type Writing = IDBPTransaction<ProfileSchema, (typeof TABLES)[number][], "readwrite">;
 
@@ -235,11 +242,4 @@ function settle(write: Promise<unknown>): void {
 function awaiting(row: HistoryRow): void {
   if (row.kind !== "message" && (row.state === "accepted" || row.state === "delivered")) row.awaits = row.state;
   else delete row.awaits;
-}
-
-function emptyConversation(conversation: Id): ConversationRow {
-  return {
-    ...{ conversation, changed: 0, stream: 1, base: 1, last_at: 0, delivered: 0, peer_read: 0, read: 0 },
-    ...{ read_wanted: 0, orphans: 0, muted_until: 0, pinned: false, archived: false, draft: "" },
-  };
 }
