@@ -18,9 +18,9 @@ const env = {
 
 /** Whether there is a server to test with; without one says so, and fails where TEST_SERVER_REQUIRED is set. */
 export function serverThere(): boolean {
-  const done = spawnSync(PYTHON, ["-c", "import iris._engine"], { env, encoding: "utf8" });
+  const done = spawnSync(PYTHON, ["-c", "import iris._engine, iris.app, iris.cli, typer"], { env, encoding: "utf8" });
   if (done.status === 0) return true;
-  const why = `SKIPPED: no Iris server to test with (${PYTHON} cannot import iris._engine): run make setup, or set TEST_PYTHON`;
+  const why = `SKIPPED: no Iris server to test with (${PYTHON} cannot import it): run make setup, or set TEST_PYTHON`;
   if (process.env.TEST_SERVER_REQUIRED !== undefined) throw new Error(why);
   process.stderr.write(`${why}\n`);
   return false;
