@@ -30,6 +30,7 @@ from iris_sdk.errors import (
     ProfileError,
     Status,
     UnknownUser,
+    WrongCertificate,
 )
 from iris_sdk.events import (
     Acted,
@@ -95,6 +96,7 @@ __all__ = [
     "Typing",
     "Unknown",
     "UnknownUser",
+    "WrongCertificate",
     "connect",
     "login",
     "profile_info",

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from iris.cli.editor import End, Line, LineEditor
 from iris.cli.errors import CliError, run_async
-from iris.cli.join import join
+from iris.cli.invitation import is_invitation, parse
+from iris.cli.join import PROFILES, join
 from iris.cli.keyboard import raw_terminal, read_input
 from iris.cli.screen import BOLD, DIM, GREEN, RED, Screen, clean
 
 if TYPE_CHECKING:
     from iris_sdk import Acted, Client, Event, Shown
 
-PROFILES = Path("iris-data/profiles")
 HISTORY_LINES = 20
 PEER_WAIT_S = 2.0  # between two looks for a handle that nobody has yet
 LAST_ACCEPTED_S = 5.0  # at the end of piped input
@@ -48,7 +48,14 @@ def chat(
     invite: str | None,
     ca: Path | None,
 ) -> int:
-    """Chat until /quit; returns the exit code."""
+    """Chat until /quit; returns the exit code. `server` may be the line of an invitation."""
+    fingerprint: str | None = None
+    if server is not None and is_invitation(server):
+        try:
+            said = parse(server)
+        except ValueError as error:
+            raise CliError(str(error), "paste the whole line that `iris invite` printed") from None
+        server, invite, fingerprint = said.server, invite or said.code, said.fingerprint
     if profile is None:
         if handle is None:
             raise CliError("who are you?", "say --as NAME, or give the folder of a device with --profile DIR")
@@ -58,7 +65,7 @@ def chat(
     async def work() -> int:
         from iris_sdk import Client
 
-        await join(folder, server, handle, password=password, invite=invite, ca=ca, say=print)
+        await join(folder, server, handle, password=password, invite=invite, ca=ca, fingerprint=fingerprint, say=print)
         async with Client(str(folder)) as me:
             with raw_terminal() as live:
                 return await Chat(me, live).run(to)

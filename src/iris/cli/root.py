@@ -43,9 +43,7 @@ store_app = typer.Typer(
 )
 config_app = typer.Typer(rich_markup_mode=None, help="Look at the settings.", no_args_is_help=True)
 keys_app = typer.Typer(rich_markup_mode=None, help="The keys that sign tokens.", no_args_is_help=True)
-invite_app = typer.Typer(
-    rich_markup_mode=None, help="Invites, for servers with registration = invite.", no_args_is_help=True
-)
+invite_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 SERVING, TALKING, OPERATING = "Run a server", "Talk", "Look after a server"
 
@@ -143,13 +141,20 @@ def serve(
     log_format: Annotated[
         str | None, typer.Option("--log-format", metavar="FORMAT", help="auto, text or json.")
     ] = None,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public",
+            help="For friends elsewhere: all addresses, a certificate made into DIR/tls, registration by invite.",
+        ),
+    ] = False,
     set_: SetFlag = None,
 ) -> None:
     """Serve. Prints `iris: ready on ws://HOST:PORT` once it does; SIGTERM or Ctrl-C ends it cleanly."""
     from iris.cli.serve import serve as run_server
 
-    flags = {name: value for name, value in locals().items() if name not in ("config", "set_", "run_server")}
-    raise typer.Exit(run_server(config, flags, set_ or []))
+    flags = {name: value for name, value in locals().items() if name not in ("config", "set_", "public", "run_server")}
+    raise typer.Exit(run_server(config, flags, set_ or [], public))
 
 
 @app.command(rich_help_panel=SERVING)
@@ -259,7 +264,13 @@ def chat(
         ),
     ] = None,
     server: Annotated[
-        str | None, typer.Option("--server", envvar="IRIS_SERVER", metavar="URL", help="Needed the first time.")
+        str | None,
+        typer.Option(
+            "--server",
+            envvar="IRIS_SERVER",
+            metavar="URL",
+            help="Needed the first time: an address or an iris:// line.",
+        ),
     ] = None,
     as_: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who you are; registers or logs in when needed.")
@@ -273,6 +284,24 @@ def chat(
     from iris.cli.chat import chat as run_chat
 
     raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca))
+
+
+@app.command(rich_help_panel=TALKING)
+def join(
+    line: Annotated[str, typer.Argument(metavar="LINE", help="What `iris invite` printed: iris://…")],
+    as_: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Who you want to be there.", prompt="Your name there")
+    ],
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="DIR", help="Folder of this device.  [iris-data/profiles/NAME]"),
+    ] = None,
+    password: Password = None,
+) -> None:
+    """Take an invitation: register, make this machine a device, and remember the server's certificate."""
+    from iris.cli.accounts import join_line
+
+    raise typer.Exit(join_line(line, as_, profile, password))
 
 
 @app.command(rich_help_panel=TALKING)
@@ -340,6 +369,26 @@ def keys_rotate(data: Data = Path("iris-data"), json: Json = False) -> None:
     raise typer.Exit(run(data, json))
 
 
+@invite_app.callback()
+def invite(
+    context: typer.Context,
+    data: Data = Path("iris-data"),
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="HOST[:PORT]", help="As your friend reaches you.  [this machine's]"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print a line that brings one person in: address, certificate, one-time code. The server must be running.
+
+    Your friend runs: iris join LINE
+    """
+    from iris.cli.public import invite as run
+
+    if context.invoked_subcommand is None:
+        raise typer.Exit(run(data, address, json))
+
+
 @invite_app.command("create")
 def invite_create(
     data: Data = Path("iris-data"),
@@ -348,7 +397,7 @@ def invite_create(
     ] = 1,
     json: Json = False,
 ) -> None:
-    """Make an invite and print its code. The server must be running."""
+    """Make an invite and print its bare code. The server must be running."""
     from iris.cli.operate import invite_create as run
 
     raise typer.Exit(run(data, uses, json))

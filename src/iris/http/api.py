@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from iris.core.catalogue import ErrorCode, Limits
-from iris.http import accounts, contacts, devices, people, sessions
+from iris.http import accounts, contacts, devices, hello, people, sessions
 from iris.http.authority import Authority
 from iris.http.gate import Gate
 from iris.http.keys import KeyRing
@@ -23,7 +23,7 @@ from iris.http.rates import Familiar, RateTable
 from iris.http.service import ApiSettings, Service
 from iris.http.web import Web, WebFile
 
-_ROUTERS = (accounts.router, sessions.router, devices.router, contacts.router, people.router)
+_ROUTERS = (accounts.router, sessions.router, devices.router, contacts.router, people.router, hello.router)
 _DESCRIPTION = (
     "Accounts, sessions, devices, contacts and blocks. Messages go by WebSocket, at /v1/connect (docs/protocol.md). "
     "User ids are 26 letters of Crockford base32; times are milliseconds since 1970. Every refusal is an "
