@@ -35,6 +35,7 @@ export class Work {
   private waitingBefore = 0;
   private readonly rows = new Map<string, HistoryRow | undefined>();
   private readonly conversations = new Map<Id, ConversationRow>();
+  private readonly unsaved = new Set<ConversationRow>(); // many messages change one conversation: it is written once
 
   constructor(readonly tx: Writing) {}
 
@@ -51,6 +52,7 @@ export class Work {
 
   /** The last writes; then the transaction may end. */
   finish(): void {
+    for (const row of this.unsaved) settle(this.tx.objectStore("conversations").put(row));
     if (this.position !== this.first) this.setMeta({ position: this.position });
     if (this.waiting !== this.waitingBefore) this.setMeta({ waiting: this.waiting });
   }
@@ -87,7 +89,7 @@ export class Work {
   }
 
   save(row: ConversationRow): void {
-    settle(this.tx.objectStore("conversations").put(row));
+    this.unsaved.add(row);
   }
 
   /** ... and what is shown of it has changed. */
