@@ -18,7 +18,7 @@ function shellList(): Plugin {
       const files = Object.keys(bundle).filter((name) => name.startsWith("assets/"));
       const version = createHash("sha256").update(files.sort().join()).update(worker.code).digest("hex").slice(0, 16);
       worker.code = worker.code
-        .replace("__SHELL__", JSON.stringify(["/", ...SHELL, ...files.map((name) => `/${name}`)]).slice(1, -1))
+        .replace("__SHELL__", ["/", ...SHELL, ...files.map((name) => `/${name}`)].join(" "))
         .replace("__VERSION__", version);
     },
   };

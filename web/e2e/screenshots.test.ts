@@ -123,7 +123,7 @@ test("the list and a conversation", async () => {
   await page.getByRole("button", { name: "Emoji" }).click();
   await shoot(page, "emoji");
   await page.keyboard.press("Escape");
-  await page.getByRole("button", { name: "About Mara Lindqvist" }).click();
+  await page.locator(".who").click();
   await page.getByRole("button", { name: "Add to contacts" }).click();
   await page.getByRole("button", { name: "Remove from contacts" }).waitFor();
   await shoot(page, "person");

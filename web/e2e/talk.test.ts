@@ -71,7 +71,7 @@ test("a draft is kept over a reload", async () => {
 });
 
 test("a block ends it, and the sender is told that it did not arrive", async () => {
-  await bob.page.getByRole("button", { name: "About Ada Lovelace" }).click();
+  await bob.page.locator(".who").click();
   await bob.page.getByRole("button", { name: "Block", exact: true }).click();
   await bob.page.getByRole("dialog").getByRole("button", { name: "Block" }).click();
   await bob.page.locator(".blocked-bar").waitFor();

@@ -22,7 +22,7 @@ interface WorkerEvent {
 }
 
 const scope = globalThis as unknown as WorkerScope;
-const SHELL: readonly string[] = ["__SHELL__"]; // the build writes the list
+const SHELL: readonly string[] = "__SHELL__".split(" "); // the build writes the list
 const CACHE = "iris-shell-__VERSION__";
 const ANSWER_MS = 2_000; // so long a slow network may keep the user from the kept page
 

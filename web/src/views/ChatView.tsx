@@ -52,7 +52,7 @@ function Header({ session, open }: Props) {
   return (
     <header class="bar chat-bar">
       <IconButton icon="back" mirror class="only-narrow" label={t("chat.back")} onClick={() => session.back()} />
-      <button type="button" class="who" aria-label={t("chat.info", { name })} onClick={() => session.showInfo(true)}>
+      <button type="button" class="who" title={t("chat.info", { name })} onClick={() => session.showInfo(true)}>
         <Avatar people={people} user={chat.peer} />
         <span class="who-text">
           <span class="who-name" dir="auto">

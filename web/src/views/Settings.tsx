@@ -189,7 +189,7 @@ function Contacts({ session }: { session: SessionModel }) {
           <button
             type="button"
             class="row"
-            aria-label={t("contacts.message", { name: people.nameOf(user) })}
+            title={t("contacts.message", { name: people.nameOf(user) })}
             onClick={() => session.writeTo(user)}
           >
             <Avatar people={people} user={user} />
