@@ -1,9 +1,13 @@
-"""`iris chat`: a plain line chat. Ties the SDK's events and the keyboard to the screen; holds no rules of its own."""
+"""`iris chat`: full-screen on a terminal (fullscreen.py); elsewhere, or with --plain, a line at a time, which is here.
+
+Ties the SDK's events and the keyboard to the screen; holds no rules of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
 import time
@@ -47,8 +51,9 @@ def chat(
     password: str | None,
     invite: str | None,
     ca: Path | None,
+    plain: bool = False,
 ) -> int:
-    """Chat until /quit; returns the exit code. `server` may be the line of an invitation."""
+    """Chat until somebody leaves; returns the exit code. `server` may be the line of an invitation."""
     fingerprint: str | None = None
     if server is not None and is_invitation(server):
         try:
@@ -67,10 +72,19 @@ def chat(
 
         await join(folder, server, handle, password=password, invite=invite, ca=ca, fingerprint=fingerprint, say=print)
         async with Client(str(folder)) as me:
+            if not plain and full_screen():
+                from iris.cli.fullscreen import run
+
+                return await run(me, to)
             with raw_terminal() as live:
                 return await Chat(me, live).run(to)
 
     return run_async(work())
+
+
+def full_screen() -> bool:
+    """Whether there is a terminal that can be drawn on."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Chat:

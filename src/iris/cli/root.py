@@ -279,11 +279,15 @@ def chat(
     password: Password = None,
     invite: Invite = None,
     ca: Ca = None,
+    plain: Annotated[bool, typer.Option("--plain", help="A line at a time, as without a terminal.")] = False,
 ) -> None:
-    """Chat, a line at a time. /help shows what can be typed."""
+    """Chat, full-screen on a terminal. The keys are shown at the bottom.
+
+    Without a terminal, and with --plain, a line at a time: /help shows what can be typed.
+    """
     from iris.cli.chat import chat as run_chat
 
-    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca))
+    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca, plain))
 
 
 @app.command(rich_help_panel=TALKING)
