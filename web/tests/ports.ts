@@ -33,6 +33,7 @@ export class FakePorts implements Ports {
     back: () => {},
     onChange: (changed: (path: string) => void) => {
       this.changed = changed;
+      return () => {};
     },
   };
   readonly notices = {
@@ -55,11 +56,13 @@ export class FakePorts implements Ports {
   inFront(): boolean {
     return this.front;
   }
-  onFront(changed: () => void): void {
+  onFront(changed: () => void): () => void {
     this.fronts.push(changed);
+    return () => {};
   }
-  onHide(work: () => void): void {
+  onHide(work: () => void): () => void {
     this.hides.push(work);
+    return () => {};
   }
   async copy(text: string): Promise<void> {
     this.copied = text;

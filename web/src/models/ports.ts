@@ -13,7 +13,8 @@ export interface Address {
   /** A new step of the history; `replace` changes the present one. */
   go(path: string, replace: boolean): void;
   back(): void;
-  onChange(changed: (path: string) => void): void;
+  /** Returns what ends it. */
+  onChange(changed: (path: string) => void): () => void;
 }
 
 export type Permission = "granted" | "denied" | "default" | "unsupported";
@@ -43,9 +44,9 @@ export interface Ports {
   readonly notices: Notices;
   /** Whether the page is in front and has the keyboard. */
   inFront(): boolean;
-  onFront(changed: () => void): void;
+  onFront(changed: () => void): () => void;
   /** The page may be gone after this. */
-  onHide(work: () => void): void;
+  onHide(work: () => void): () => void;
   copy(text: string): Promise<void>;
   /** What the user will see in the list of devices: "Chrome on Linux". */
   readonly deviceName: string;

@@ -57,11 +57,11 @@ export class SessionModel {
   async start(): Promise<void> {
     this.ends.push(this.client.on((event) => this.onEvent(event)));
     await this.list.start();
-    this.ports.address.onChange((path) => this.show(parseRoute(path)));
+    this.ends.push(this.ports.address.onChange((path) => this.show(parseRoute(path))));
     this.show(parseRoute(this.ports.address.current()));
-    this.ports.onFront(() => this.cameToFront());
-    this.ports.onHide(() => void this.open.value?.composer.flush());
     this.ends.push(
+      this.ports.onFront(() => this.cameToFront()),
+      this.ports.onHide(() => void this.open.value?.composer.flush()),
       effect(() => this.ports.setTitle(this.notifier.title())),
       effect(() => this.people.watch(this.onScreen())),
     );
@@ -231,6 +231,7 @@ export class SessionModel {
 
   end(why: "loggedOut" | "revoked"): void {
     for (const end of this.ends.splice(0)) end();
+    if (why === "loggedOut") this.ports.address.go("/", true);
     this.left(why);
   }
 }

@@ -33,6 +33,17 @@ function keyValue(): KeyValue {
   };
 }
 
+function listen(target: EventTarget, kind: string, heard: () => void): () => void {
+  target.addEventListener(kind, heard);
+  return () => target.removeEventListener(kind, heard);
+}
+
+function all(...ends: readonly (() => void)[]): () => void {
+  return () => {
+    for (const end of ends) end();
+  };
+}
+
 function address(): Address {
   return {
     current: () => location.hash.slice(1),
@@ -43,8 +54,8 @@ function address(): Address {
     },
     back: () => history.back(),
     onChange(changed) {
-      addEventListener("popstate", () => changed(location.hash.slice(1)));
-      addEventListener("hashchange", () => changed(location.hash.slice(1)));
+      const moved = () => changed(location.hash.slice(1));
+      return all(listen(window, "popstate", moved), listen(window, "hashchange", moved));
     },
   };
 }
@@ -109,15 +120,12 @@ export function browserPorts(): Ports {
     address: address(),
     notices: notices(),
     inFront: () => document.visibilityState === "visible" && document.hasFocus(),
-    onFront(changed) {
-      addEventListener("focus", changed);
-      document.addEventListener("visibilitychange", changed);
-    },
+    onFront: (changed) => all(listen(window, "focus", changed), listen(document, "visibilitychange", changed)),
     onHide(work) {
-      addEventListener("pagehide", work);
-      document.addEventListener("visibilitychange", () => {
+      const hidden = () => {
         if (document.visibilityState === "hidden") work();
-      });
+      };
+      return all(listen(window, "pagehide", work), listen(document, "visibilitychange", hidden));
     },
     copy: (text) => navigator.clipboard.writeText(text),
     deviceName: deviceName(navigator.userAgent),

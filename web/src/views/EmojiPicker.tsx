@@ -31,7 +31,7 @@ export function EmojiPicker({ onPick, onClose }: { onPick: (emoji: string) => vo
     <div ref={box} class="emoji-picker" role="group" aria-label={t("emoji.title")} onKeyDown={move}>
       {EMOJI.map(({ title, emoji }, section) => (
         <section key={title}>
-          <h3>{t(title)}</h3>
+          <h2>{t(title)}</h2>
           <div class="emoji-grid">
             {emoji.map((one, n) => (
               <button key={one} type="button" tabIndex={section + n === 0 ? 0 : -1} onClick={() => onPick(one)}>
