@@ -147,12 +147,21 @@ describe.skipIf(!there)("on a real server", { timeout: 60_000 }, () => {
     await second.client.setDraft(talk, "typed");
     await ada.until("the draft", async (client) => (await client.conversation(talk)).draft === "typed");
 
+    const third = await ada.another();
+    opened.push(third);
+    third.client.watch([bob.client.user]);
+    await third.until("bob is online", (client) => client.presence(bob.client.user)?.status === "online");
+    third.seen.length = 0;
+
     const before = performance.now();
     ada.die();
     await second.client.send(talk, "still here");
     await second.until("holds", (client) => client.holdsConnection && client.connection.state === "live");
     expect(performance.now() - before).toBeLessThan(5000);
     await bob.until("it", async () => (await bob.texts(talk)).length === 3);
+    await third.until("bob is online, says the new one", () =>
+      third.seen.some((event) => event.kind === "presence" && event.presence.status === "online"),
+    );
   });
 
   it("a client that dies in the middle of sending goes on without doubles", async () => {

@@ -106,6 +106,7 @@ describe("states", () => {
     await store.apply([accepted(one, 7, 10), accepted(two, 8, 20)]);
     await store.apply([{ expire: { before_at: 20 } }]);
     await store.apply([{ save_receipt: { conversation: TALK, delivered: 8, read: 0 } }]);
+    await store.apply([accepted(one, 7, 10), ownCopy(one, 7, 11)]);
     expect([await stateOf(one), await stateOf(two)]).toEqual(["expired", "delivered"]);
   });
 
@@ -149,8 +150,8 @@ describe("what comes", () => {
     await store.apply([fromBob(2, 20, edit)]);
     expect(await screen()).toEqual([]);
     await store.apply([fromBob(1, 10)]);
-    await send("", 1, like);
     expect(await screen()).toEqual(["better"]);
+    await send("", 1, like);
     expect((await lines(store.db))[0]).toMatchObject({ unread: 1, last: { shown: { body: "better" } } });
     expect((await one(store.db, BOB, idOf(1)))?.shown.reactions).toEqual([{ emoji: "👍", users: [ADA] }]);
     await store.apply([fromBob(3, 30, encodeContent({ kind: "delete", target }))]);
