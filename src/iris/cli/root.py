@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from iris.cli.errors import CliError, show
+from iris.cli.options import Ca, Config, Data, DataFlag, Invite, Json, ListenFlag, Password, Profile, Server, SetFlag
 
 
 class Sections(TyperGroup):
@@ -46,38 +47,6 @@ keys_app = typer.Typer(rich_markup_mode=None, help="The keys that sign tokens.",
 invite_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 SERVING, TALKING, OPERATING = "Run a server", "Talk", "Look after a server"
-
-# --- options that several commands share ---
-Data = Annotated[Path, typer.Option("--data", envvar="IRIS_DATA", metavar="DIR", help="Data folder of the server.")]
-Server = Annotated[
-    str, typer.Option("--server", envvar="IRIS_SERVER", metavar="URL", help="http://HOST:PORT, https:// or ws(s)://.")
-]
-Profile = Annotated[
-    Path, typer.Option("--profile", envvar="IRIS_PROFILE", metavar="DIR", help="Folder of this device.")
-]
-Password = Annotated[
-    str | None, typer.Option("--password", envvar="IRIS_PASSWORD", metavar="PW", help="Asked for when not given.")
-]
-Ca = Annotated[
-    Path | None,
-    typer.Option("--ca", envvar="IRIS_CA", metavar="FILE", help="PEM file of a private certificate authority."),
-]
-Invite = Annotated[str | None, typer.Option("--invite", metavar="CODE", help="Where registration needs an invite.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings file; ./iris.toml when there is one.")
-]
-DataFlag = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder; made when missing.  [iris-data]")
-]
-ListenFlag = Annotated[
-    list[str] | None,
-    typer.Option("--listen", metavar="HOST:PORT", help="May be repeated; port 0 chooses.  [127.0.0.1:8460]"),
-]
-SetFlag = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, such as limits.contacts_max=100; may be repeated."),
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -171,6 +140,21 @@ def up(
     from iris.cli.up import up as run_up
 
     raise typer.Exit(run_up(config, {"data": data, "listen": listen}, set_ or [], sample))
+
+
+@app.command(rich_help_panel=SERVING)
+def demo(
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data folder.  [iris-demo]")] = None,
+    listen: ListenFlag = None,
+    pace: Annotated[
+        float, typer.Option("--pace", metavar="X", min=0.01, max=100, help="2: everything takes twice as long.")
+    ] = 1.0,
+    set_: SetFlag = None,
+) -> None:
+    """Serve on this machine with a community of bots, so that you see every state at once."""
+    from iris.cli.demo import demo as run_demo
+
+    raise typer.Exit(run_demo({"data": data, "listen": listen}, set_ or [], pace))
 
 
 @user_app.command("add")
