@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBrowser, PASSWORD, Person } from "./people.js";
+import { keepPictures, openBrowser, PASSWORD, Person } from "./people.js";
 import { Server } from "./server.js";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -14,6 +14,7 @@ let browser: Browser;
 let ada: Person;
 let bob: Person;
 
+keepPictures();
 beforeAll(async () => {
   server = await Server.start();
   browser = await openBrowser();

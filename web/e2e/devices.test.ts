@@ -2,7 +2,7 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBrowser, Person } from "./people.js";
+import { keepPictures, openBrowser, Person } from "./people.js";
 import { Server } from "./server.js";
 
 let server: Server;
@@ -11,6 +11,7 @@ let ada: Person;
 let bob: Person;
 const more: Person[] = [];
 
+keepPictures();
 beforeAll(async () => {
   server = await Server.start();
   browser = await openBrowser();

@@ -2,7 +2,7 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBrowser, Person } from "./people.js";
+import { keepPictures, openBrowser, Person } from "./people.js";
 import { Server } from "./server.js";
 
 const COUNT = Number(process.env.WEB_TEST_MANY ?? 10_000);
@@ -14,6 +14,7 @@ let browser: Browser;
 let ada: Person;
 let bob: Person;
 
+keepPictures();
 beforeAll(async () => {
   server = await Server.start();
   browser = await openBrowser();

@@ -2,7 +2,7 @@
 
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openBrowser, Person } from "./people.js";
+import { keepPictures, openBrowser, Person } from "./people.js";
 import { Server } from "./server.js";
 
 let server: Server;
@@ -10,6 +10,7 @@ let browser: Browser;
 let ada: Person;
 let bob: Person;
 
+keepPictures();
 beforeAll(async () => {
   server = await Server.start();
   browser = await openBrowser();

@@ -2,6 +2,7 @@
 
 import { existsSync } from "node:fs";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import { afterEach } from "vitest";
 
 export const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = [
@@ -19,6 +20,21 @@ const PATIENCE_MS = 30_000;
 export async function openBrowser(): Promise<Browser> {
   if (!existsSync(CHROMIUM)) throw new Error(`no Chromium at ${CHROMIUM}: make browser`);
   return chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+}
+
+const everybody = new Set<Person>();
+
+/** Call once in a file of flows: what every page shows when a flow fails goes into test-results/. */
+export function keepPictures(): void {
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== "fail") return;
+    const name = task.name.replace(/\W+/g, "-").slice(0, 60);
+    for (const [n, one] of [...everybody].entries()) {
+      if (one.page.isClosed()) continue;
+      await one.page.screenshot({ path: `test-results/${name}-${n}-${one.handle}.png` }).catch(() => {});
+      if (one.faults.length > 0) console.log(one.handle, one.faults);
+    }
+  });
 }
 
 export class Person {
@@ -43,6 +59,7 @@ export class Person {
     const page = await context.newPage();
     const person = new Person(context, page, handle, url);
     person.watch(page);
+    everybody.add(person);
     await page.goto(url);
     return person;
   }
@@ -52,6 +69,7 @@ export class Person {
     const page = await this.context.newPage();
     const person = new Person(this.context, page, this.handle, this.url);
     person.watch(page);
+    everybody.add(person);
     await page.goto(this.url);
     return person;
   }

@@ -52,15 +52,17 @@ function Header({ session, open }: Props) {
   return (
     <header class="bar chat-bar">
       <IconButton icon="back" mirror class="only-narrow" label={t("chat.back")} onClick={() => session.back()} />
-      <button type="button" class="who" title={t("chat.info", { name })} onClick={() => session.showInfo(true)}>
-        <Avatar people={people} user={chat.peer} />
-        <span class="who-text">
-          <span class="who-name" dir="auto">
-            {name}
+      <h1 class="who-heading">
+        <button type="button" class="who" title={t("chat.info", { name })} onClick={() => session.showInfo(true)}>
+          <Avatar people={people} user={chat.peer} />
+          <span class="who-text">
+            <span class="who-name" dir="auto">
+              {name}
+            </span>
+            <Presence session={session} open={open} />
           </span>
-          <Presence session={session} open={open} />
-        </span>
-      </button>
+        </button>
+      </h1>
       <IconButton
         icon="search"
         label={t("chat.search")}
