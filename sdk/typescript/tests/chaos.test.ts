@@ -8,7 +8,7 @@ import { Server, serverThere } from "./server.js";
 import { Person } from "./world.js";
 
 const SEED = Number(process.env.CHAOS_SEED ?? 1);
-const STEPS = Number(process.env.CHAOS_STEPS ?? 80);
+const STEPS = Number(process.env.CHAOS_STEPS ?? 40);
 
 /** Numbers by chance that follow from a seed (mulberry32). */
 function chance(seed: number): (below: number) => number {

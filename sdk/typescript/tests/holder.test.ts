@@ -27,8 +27,8 @@ const says = (body: NonNullable<Body>) =>
 const sent = () => world.socket.sent.map((data) => fromBinary(ClientFrameSchema, data).body);
 const sentKinds = () => sent().map((body) => body.case);
 
-const welcome = () =>
-  says({ case: "welcome", value: { user: fromHex(ADA), device: 1, time: BigInt(world.time), head: 0n } });
+const welcome = (head: number) =>
+  says({ case: "welcome", value: { user: fromHex(ADA), device: 1, time: BigInt(world.time), head: BigInt(head) } });
 
 function deliver(seq: number) {
   const { payload } = text(`message ${seq}`);
@@ -53,11 +53,11 @@ async function open(access: () => Promise<string> = async () => "token"): Promis
   holder.start();
 }
 
-async function greet(): Promise<void> {
+async function greet(head = 0): Promise<void> {
   await soon(() => world.sockets.length > 0 && world.socket.closedWith === undefined);
   world.socket.onopen?.();
   await soon(() => sentKinds().includes("hello"));
-  welcome();
+  welcome(head);
 }
 
 const enqueue = (number: number) =>
@@ -103,6 +103,16 @@ describe("the order of things", () => {
     await soon(() => sentKinds().includes("ack"));
     expect(saw).toContain("committed");
     expect((await store.load()).seq).toBe(1);
+    await holder.stop();
+  });
+
+  it("catching up says how far it is", async () => {
+    await open();
+    await greet(40);
+    for (let seq = 1; seq <= 30; seq++) deliver(seq);
+    expect([holder.core.state, holder.core.catchUp]).toEqual(["catching_up", { done: 30, total: 40 }]);
+    for (let seq = 31; seq <= 40; seq++) deliver(seq);
+    await soon(() => holder.core.state === "live");
     await holder.stop();
   });
 

@@ -12,9 +12,12 @@ interface Asked {
   body: unknown;
 }
 
+const inits: RequestInit[] = [];
+
 function scripted(...answers: (Response | Error)[]) {
   const asked: Asked[] = [];
   const fetch = async (url: string | URL | Request, init: RequestInit = {}) => {
+    inits.push(init);
     const token = new Headers(init.headers).get("authorization");
     const body = init.body === undefined ? undefined : JSON.parse(String(init.body));
     asked.push({ method: init.method ?? "", url: String(url), token, body });
@@ -54,6 +57,13 @@ describe("the API", () => {
     expect(session).toEqual({ user: "u", handle: "ada", device: 2, ...tokens });
     const body = { handle: "ada", password: "p", device_name: "d", nonce: "n" };
     expect(asked).toEqual([{ method: "POST", url: "http://127.0.0.1:8460/v1/sessions", token: null, body }]);
+  });
+
+  it("gives the token to the server that was named, and leaves nothing behind", async () => {
+    const { fetch } = scripted(new Response('{"users": []}'));
+    await new HttpApi(address, { fetch, token: async () => "a" }).blocks();
+    const wanted = { redirect: "error", credentials: "omit", cache: "no-store", referrerPolicy: "no-referrer" };
+    expect(inits.at(-1)).toMatchObject(wanted);
   });
 
   it("asks for a fresh token once", async () => {

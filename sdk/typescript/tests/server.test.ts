@@ -76,8 +76,11 @@ describe.skipIf(!there)("on a real server", { timeout: 60_000 }, () => {
 
   it("what is sent offline arrives later, and survives a client that ends", async () => {
     await ada.live();
+    ada.client.watch([bob.client.user]);
+    await ada.until("bob is online", (client) => client.presence(bob.client.user)?.status === "online");
     await server.stop();
     await ada.until("offline", (client) => client.connection.state !== "live");
+    expect(ada.client.presence(bob.client.user)).toBeUndefined(); // who can say?
     await ada.client.send(talk, "one");
     await ada.client.send(talk, "two");
     expect((await ada.all(talk)).map(({ state }) => state)).toEqual(["queued", "queued"]);
@@ -151,6 +154,7 @@ describe.skipIf(!there)("on a real server", { timeout: 60_000 }, () => {
     opened.push(third);
     third.client.watch([bob.client.user]);
     await third.until("bob is online", (client) => client.presence(bob.client.user)?.status === "online");
+    second.client.watch([]);
     third.seen.length = 0;
 
     const before = performance.now();

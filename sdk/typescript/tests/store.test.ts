@@ -65,10 +65,17 @@ describe("what is sent", () => {
     expect(await saved()).toMatchObject({ base: 1, stream: 4 });
   });
 
+  it("begins anew under a new stream, without what was answered", async () => {
+    const [, two] = [await send("one"), await send("two")];
+    await store.apply([accepted(two, 8, 10), { save_stream: { conversation: TALK, stream: 2 } }]);
+    expect((await outbox()).map(([, answered]) => answered)).toEqual([false]);
+    expect(await saved()).toMatchObject({ base: 1, stream: 2 });
+  });
+
   it("is refused with its reason, and not after it was accepted", async () => {
     const [one, two] = [await send("one"), await send("two")];
     await store.apply([refused(one, 1003), accepted(two, 8, 10)]);
-    await store.apply([refused(two, 1003), accepted(two, 8, 10)]);
+    await store.apply([refused(two, 1003)]);
     expect([await stateOf(one), await stateOf(two)]).toEqual(["refused", "accepted"]);
     expect(await store.getMeta("waiting")).toBe(0);
   });
@@ -255,6 +262,16 @@ it("a commit that fails leaves nothing behind", async () => {
   });
   await expect(failing).rejects.toThrow("no");
   expect(await store.load()).toMatchObject({ seq: 0, conversations: [] });
+});
+
+it("a commit is one transaction, and waits for the disk", async () => {
+  const began: unknown[] = [];
+  const transaction = store.db.transaction.bind(store.db) as (...given: unknown[]) => unknown;
+  Object.assign(store, {
+    db: { transaction: (...given: unknown[]) => began.push(given.slice(1)) && transaction(...given) },
+  });
+  await store.apply([fromBob(1, 10), fromBob(2, 20), { save_cursor: { seq: 2, rev: 0 } }]);
+  expect(began).toEqual([["readwrite", { durability: "strict" }]]);
 });
 
 it("names of people: a handle has one holder", async () => {
