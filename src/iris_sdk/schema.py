@@ -37,6 +37,7 @@ CREATE TABLE actions (
   PRIMARY KEY (target_sender, target_id, kind, sender, message_id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX actions_row ON actions (sender, message_id);
+CREATE INDEX history_queued ON history (conversation, n) WHERE state = 'queued';
 CREATE TABLE hidden (                    -- deleted for me, on this device
   sender BLOB NOT NULL,
   message_id BLOB NOT NULL,

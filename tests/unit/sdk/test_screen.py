@@ -131,6 +131,7 @@ def test_an_older_profile_kept_the_bytes_of_what_it_could_not_read(tmp_path: Pat
     apply(db, got(1, Text("helo")), got(2, Edit(ref(BOB, 1), "hello")), got(3, Reaction(ref(BOB, 1), "👍")))
     for table in ("actions", "hidden"):
         db.execute(f"DROP TABLE {table}")
+    db.execute("DROP INDEX history_queued")
     db.execute("PRAGMA user_version = 2")
     db.close()
     (shown,) = Screen(schema.connect(tmp_path)).page(TALK, 9)
