@@ -88,7 +88,8 @@ def _failed(error: Exception) -> None:
 
 def _invite(server: str, data: Path) -> None:
     command = this_command()
-    print("\nJoin in. Paste each line into a terminal of its own, in this folder:")
+    print(f"\nJoin in: open {server} in a browser and make an account. A private window beside it is a second person.")
+    print("Or in terminals: paste each line into one of its own, in this folder:")
     for name, other in (JOINERS, JOINERS[::-1]):
         # `iris chat` looks there by itself when the data folder is the default one.
         where = "" if str(data) == "iris-data" else f" --profile {shlex.quote(str(data / PROFILES / name))}"
