@@ -48,6 +48,7 @@ test("catching up on ten thousand messages", async () => {
       last = now;
     }, 50);
   });
+  if (COUNT >= 5_000) await bob.page.locator(".banner", { hasText: /Catching up: [\d,]+ of [\d,]+/ }).waitFor();
   await bob.openChat("Ada");
   await bob.page.locator(".line", { hasText: `n${COUNT - 1}` }).waitFor({ timeout: 240_000 });
   const seconds = (Date.now() - begun) / 1000;

@@ -162,17 +162,6 @@ test("settings", async () => {
   await page.getByRole("button", { name: "Back", exact: true }).click();
 });
 
-test("offline", async () => {
-  const { page } = me;
-  await server.kill();
-  await me.openChat("Mara Lindqvist");
-  await me.write("In the tunnel, this goes out when we are through");
-  await page.locator(".banner.offline").waitFor();
-  await shoot(page, "offline");
-  await server.up();
-  await me.seesState("In the tunnel", "accepted");
-});
-
 test("phone", async () => {
   const { page } = me;
   await page.setViewportSize(PHONE);
@@ -194,4 +183,20 @@ test("phone", async () => {
   await me.box().waitFor();
   await page.locator("li.message").first().waitFor();
   await shoot(page, "arabic");
+  await page.getByRole("button", { name: "الإعدادات" }).click();
+  await page.getByRole("button", { name: "المظهر" }).click();
+  await page.getByText("English").click();
+  await page.getByRole("button", { name: "Back", exact: true }).click();
+  await page.getByRole("button", { name: "Back", exact: true }).click();
+});
+
+test("offline", async () => {
+  const { page } = me;
+  await server.kill();
+  await me.openChat("Mara Lindqvist");
+  await me.write("In the tunnel, this goes out when we are through");
+  await page.locator(".banner.offline").waitFor();
+  await shoot(page, "offline");
+  await server.up();
+  await me.seesState("In the tunnel", "accepted");
 });

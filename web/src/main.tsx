@@ -23,7 +23,7 @@ effect(() => {
 
 const root = document.getElementById("app");
 if (root !== null) render(<App app={app} />, root);
-void app.start();
+void app.start().then(() => performance.mark("iris-interactive"));
 registerWorker(() => {
   app.updateReady.value = true;
 });

@@ -35,6 +35,7 @@ export class ChatModel {
   readonly result = signal(-1);
   readonly items = computed(() => timeline(this.messages.value, this.unread.value));
   private busy = false;
+  private opening: Promise<void> | undefined;
   private turn = 0;
   private readSeq = 0;
   private cancelHighlight: () => void = () => {};
@@ -51,7 +52,12 @@ export class ChatModel {
   }
 
   /** Loads the newest messages, or, when some are unread, those around the first of them. */
-  async open(): Promise<void> {
+  open(): Promise<void> {
+    this.opening ??= this.load();
+    return this.opening;
+  }
+
+  private async load(): Promise<void> {
     const line = await this.client.conversation(this.conversation);
     this.readSeq = line.readSeq;
     const first = line.unread > 0 ? await this.client.firstUnread(this.conversation) : undefined;
@@ -125,6 +131,7 @@ export class ChatModel {
   /** Brings a message into sight; false when this device does not have it. */
   async jumpTo(reference: Reference): Promise<boolean> {
     const key = keyOf(reference);
+    await this.opening; // else what it loads would take the place of what is jumped to
     if (!this.messages.value.some((one) => keyOf(one) === key)) {
       const message = await this.client.message(reference);
       if (message === undefined || message.conversation !== this.conversation) return false;
@@ -193,7 +200,10 @@ export class ChatModel {
       const last = news.at(-1);
       if (last !== undefined) this.announced.value = last;
     });
-    if (own) void this.toEnd();
+    if (own) {
+      this.unread.value = undefined; // who answers has read
+      void this.toEnd();
+    }
     if (this.atEnd.value) this.readAll();
   }
 

@@ -90,7 +90,10 @@ export class SessionModel {
   back(): void {
     const here = this.route.value;
     if (here.kind === "settings" && here.page !== "") this.go({ kind: "settings", page: "" }, true);
-    else this.go({ kind: "list" }, true);
+    else if (here.kind === "settings" && this.open.value !== undefined) {
+      // On a wide screen the chat was beside them all the time.
+      this.go({ kind: "chat", conversation: this.open.value.chat.conversation, info: false }, true);
+    } else this.go({ kind: "list" }, true);
   }
 
   private show(route: Route): void {

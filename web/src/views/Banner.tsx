@@ -22,7 +22,7 @@ export function Banner({ session }: { session: SessionModel }) {
             </button>
           )}
           {banner.action === "here" && (
-            <button type="button" class="link" onClick={() => connection.reconnect()}>
+            <button type="button" class="link" onClick={() => session.ports.reload()}>
               {t("connection.reconnect")}
             </button>
           )}
