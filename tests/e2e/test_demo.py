@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from iris.cli.bots import CAST, Habits
-from iris.cli.demo import GUEST, PASSWORD
+from iris.cli.demo import GUEST, PASSWORD, has_desktop
 from iris_sdk import Client, Shown, login
 from tests.e2e.test_cli import DEADLINE_S, environment, iris
 from tests.support.certificate import make_certificate
@@ -92,6 +92,13 @@ def test_the_guest_sees_every_state(tmp_path: Path) -> None:
     assert all(f"@{one.name}" in text for one in CAST)
     assert "the bots have stopped" not in text
     assert lines[-1] == "iris: stopped; everything is kept in iris-demo"
+
+
+def test_a_window_is_opened_only_where_there_is_somebody() -> None:
+    assert has_desktop({"DISPLAY": ":0"}, terminal=True)
+    assert has_desktop({"WAYLAND_DISPLAY": "wayland-0"}, terminal=True)
+    assert not has_desktop({"DISPLAY": ":0"}, terminal=False)
+    assert not has_desktop({"SSH_CONNECTION": "x"}, terminal=True)
 
 
 def test_a_second_start_goes_on_and_a_demo_is_for_this_machine(tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,8 +22,11 @@ BOTS = "bots"  # their profiles, inside the data folder
 GUEST, PASSWORD = "guest", "demo-guest"  # known to everybody, which is why a demo is on loopback only
 
 
-def demo(flags: Mapping[str, Any], sets: list[str], pace: float) -> int:
-    """Serve and play until Ctrl-C; returns the exit code. Raises CliError when the server cannot start."""
+def demo(flags: Mapping[str, Any], sets: list[str], pace: float, browser: bool) -> int:
+    """Serve and play until Ctrl-C; returns the exit code. Raises CliError when the server cannot start.
+
+    With `browser` the web client is opened where there is a desktop.
+    """
     loaded = checked(None, {"data": DATA, **{name: value for name, value in flags.items() if value is not None}}, sets)
     settings = loaded.settings
     if not settings.is_loopback:
@@ -34,7 +40,7 @@ def demo(flags: Mapping[str, Any], sets: list[str], pace: float) -> int:
     def ready(url: str, admin: str) -> None:
         print(f"iris: ready on {url}", flush=True)
         server = url.replace("ws", "http", 1)
-        beside.start(lambda: _community(server, settings.data / BOTS, pace))
+        beside.start(lambda: _community(server, settings.data / BOTS, pace, browser))
 
     try:
         code = run_server(settings, ready)
@@ -44,7 +50,7 @@ def demo(flags: Mapping[str, Any], sets: list[str], pace: float) -> int:
     return code
 
 
-async def _community(server: str, folder: Path, pace: float) -> None:
+async def _community(server: str, folder: Path, pace: float, browser: bool) -> None:
     import iris_sdk as sdk
 
     try:
@@ -52,7 +58,18 @@ async def _community(server: str, folder: Path, pace: float) -> None:
     except sdk.ApiError as error:
         if error.name != "HANDLE_TAKEN":
             raise
-    await play(server, folder, GUEST, pace, lambda: _tell(server))
+
+    def ready() -> None:
+        _tell(server)
+        if browser and has_desktop(os.environ, sys.stdout.isatty()):
+            webbrowser.open(server)
+
+    await play(server, folder, GUEST, pace, ready)
+
+
+def has_desktop(environment: Mapping[str, str], terminal: bool) -> bool:
+    """Whether a window can be opened and somebody is there: not over SSH, and not for a script."""
+    return terminal and bool(environment.get("DISPLAY") or environment.get("WAYLAND_DISPLAY"))
 
 
 def _tell(server: str) -> None:

@@ -149,12 +149,13 @@ def demo(
     pace: Annotated[
         float, typer.Option("--pace", metavar="X", min=0.01, max=100, help="2: everything takes twice as long.")
     ] = 1.0,
+    browser: Annotated[bool, typer.Option(help="Open the web client where there is a desktop.")] = True,
     set_: SetFlag = None,
 ) -> None:
     """Serve on this machine with a community of bots, so that you see every state at once."""
     from iris.cli.demo import demo as run_demo
 
-    raise typer.Exit(run_demo({"data": data, "listen": listen}, set_ or [], pace))
+    raise typer.Exit(run_demo({"data": data, "listen": listen}, set_ or [], pace, browser))
 
 
 @user_app.command("add")
