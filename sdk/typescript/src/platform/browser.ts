@@ -42,9 +42,11 @@ function onWake(wake: () => void): () => void {
     if (document.visibilityState === "visible") wake();
   };
   globalThis.addEventListener("online", wake);
+  globalThis.addEventListener("offline", wake); // perhaps: a server on this machine is still there
   document.addEventListener("visibilitychange", shown);
   return () => {
     globalThis.removeEventListener("online", wake);
+    globalThis.removeEventListener("offline", wake);
     document.removeEventListener("visibilitychange", shown);
   };
 }

@@ -42,6 +42,6 @@ export interface Platform {
   randomBytes(length: number): Uint8Array;
   /** Calls `work` once after `ms`; returns what takes that back. */
   later(ms: number, work: () => void): () => void;
-  /** Calls `wake` when the network is back or the page is in front again; returns what ends that. */
+  /** Calls `wake` when the network has changed or the page is in front again; returns what ends that. */
   onWake(wake: () => void): () => void;
 }
