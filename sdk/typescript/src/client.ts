@@ -105,7 +105,7 @@ export interface IrisClient {
 
   // --- events ---
 
-  /** Hear every event from now on. Listeners are called one after the other and must not throw. */
+  /** Hear every event from now on. What a listener throws becomes an uncaught error; the other listeners still hear. */
   on(listener: Listener): Unsubscribe;
   /** The same as an async iterator, for bots; it ends when the client is closed. */
   events(): AsyncIterableIterator<Event>;
@@ -125,7 +125,7 @@ export interface IrisClient {
   deleteForEveryone(target: Reference & { conversation: string }): Promise<Sent>;
   /** No longer show a message on this device. */
   deleteForMe(target: Reference & { conversation: string }): Promise<void>;
-  /** Send a refused message once more, as a new one. */
+  /** Send a refused or expired message once more, as a new one in the place of the old. */
   sendAgain(target: Reference & { conversation: string }): Promise<Sent>;
 
   // --- history ---

@@ -38,7 +38,16 @@ export class Feed {
 
   tell(event: Event): void {
     if (this.closed) return;
-    for (const listener of [...this.listeners]) listener(event);
+    for (const listener of [...this.listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        // A fault of the listener's, told where such faults are told; the others still hear.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
     for (const iterator of [...this.iterators]) iterator.put(event);
   }
 

@@ -74,6 +74,7 @@ async function logIn(
       throw new ProfileError(`this is the profile of another user (@${before.handle})`);
     }
     await write(store, options, session);
+    platform.keepStorage();
     if (before !== undefined && before.device !== session.device) await forget(fresh, before.device);
   } finally {
     store.close();

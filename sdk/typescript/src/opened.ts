@@ -36,6 +36,7 @@ import type { Payload } from "./wire.js";
 const PAGE_MESSAGES = 50;
 const SEARCH_MESSAGES = 50;
 const MESSAGE_ID_BYTES = 16;
+const LOST: readonly string[] = ["refused", "expired"];
 
 type Target = Reference & { readonly conversation: string };
 
@@ -196,7 +197,9 @@ export class OpenClient implements IrisClient {
   async sendAgain(target: Target): Promise<Sent> {
     const { sender, message_id } = refOf(target);
     const found = await one(this.open.db, sender, message_id);
-    if (found?.row.state !== "refused") throw new RangeError("only a message that was refused is sent again");
+    if (found === undefined || !LOST.includes(found.row.state)) {
+      throw new RangeError("only a message that was refused or has expired is sent again");
+    }
     const { conversation, payload, content_type, alg } = found.row;
     return await this.queue(conversation, { payload, content_type, alg }, "", message_id);
   }

@@ -78,6 +78,7 @@ describe("a profile", () => {
   it("says whose it is, and keeps everything until it is erased", async () => {
     const info = { server: "http://127.0.0.1:1", user: ADA_TEXT, handle: "ada", device: 1 };
     expect(await IrisClient.profile(options)).toEqual(info);
+    expect(world.kept).toBe(1);
     await client.send(BOB_TEXT, "hello");
     await client.setSetting("theme", "dark");
     await client.close();
@@ -198,6 +199,29 @@ describe("events", () => {
     await soon(() => seen.some((event) => event.kind === "conversation" && event.conversation.pinned));
     await client.deleteForMe({ conversation: TALK, sender: ADA_TEXT, messageId });
     await soon(() => heard.some((event) => event.kind === "removed" && event.messageIds[0] === messageId));
+  });
+
+  it("reach the others when one listener throws", async () => {
+    const uncaught: unknown[] = [];
+    const before = process.listeners("uncaughtException");
+    process.removeAllListeners("uncaughtException");
+    process.on("uncaughtException", (error) => uncaught.push(error.message));
+    try {
+      client.on(() => {
+        throw new Error("a fault of the application's");
+      });
+      const heard: Event[] = [];
+      client.on((event) => heard.push(event));
+      await client.send(TALK, "hello");
+      await soon(() => heard.length > 0 && uncaught.length > 0);
+      expect(uncaught[0]).toBe("a fault of the application's");
+      expect(client.connection.state).not.toBe("closed");
+      await client.send(TALK, "and again");
+    } finally {
+      await soon(() => uncaught.length >= 4); // two commits, a message and a line each
+      process.removeAllListeners("uncaughtException");
+      for (const one of before) process.on("uncaughtException", one);
+    }
   });
 
   it("come as an iterator too, and end with the client", async () => {

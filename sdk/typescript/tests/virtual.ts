@@ -36,6 +36,7 @@ export class Virtual {
   private readonly tails = new Map<string, Promise<unknown>>();
   private chosen = 0;
   wake: () => void = () => undefined;
+  kept = 0;
 
   /** Locks and channels are shared by the platforms of one Virtual, as by tabs. */
   platform(fetch: typeof globalThis.fetch = () => Promise.reject(new Error("no network"))): Platform {
@@ -67,6 +68,9 @@ export class Virtual {
       onWake: (wake) => {
         this.wake = wake;
         return () => undefined;
+      },
+      keepStorage: () => {
+        this.kept += 1;
       },
     };
   }

@@ -19,6 +19,9 @@ export function browserPlatform(clientName = "iris-web/0.1"): Platform {
       return () => clearTimeout(timer);
     },
     onWake,
+    keepStorage: () => {
+      navigator.storage?.persist?.().catch(() => undefined); // it may say no; then it is as before
+    },
   };
 }
 

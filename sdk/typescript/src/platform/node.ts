@@ -29,6 +29,7 @@ export function nodePlatform(clientName = "iris-node/0.1"): Platform {
       return () => clearTimeout(timer);
     },
     onWake: () => () => undefined,
+    keepStorage: () => undefined,
   };
 }
 

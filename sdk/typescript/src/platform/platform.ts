@@ -44,4 +44,6 @@ export interface Platform {
   later(ms: number, work: () => void): () => void;
   /** Calls `wake` when the network has changed or the page is in front again; returns what ends that. */
   onWake(wake: () => void): () => void;
+  /** Asks that the profile is not thrown away when the disk is short of room. */
+  keepStorage(): void;
 }
