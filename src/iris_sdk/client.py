@@ -181,6 +181,13 @@ class Client:
         """Answer a message that is in the profile. Raises as `react`."""
         return await self.send(self._talk_of(message), text, reply_to=message)
 
+    async def forward(self, message: Named, to: str) -> Sent:
+        """Send the words of a message to somebody else, marked as such. Raises as `send`; ValueError for no text."""
+        shown = self.shown(message)
+        if shown is None or shown.kind != "text":
+            raise ValueError("only a text can be forwarded")
+        return await self.send(to, shown.body, forwarded=True, mentions=shown.mentions)
+
     async def react(self, message: Named, emoji: str) -> Sent:
         """Put an emoji to a message, in place of the one before; "" takes it back.
 

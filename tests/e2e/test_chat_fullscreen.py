@@ -85,6 +85,12 @@ def test_two_people_talk_with_the_keyboard_alone(server: Server, tmp_path: Path)
                 await two.press("1", "enter")
                 await shows(one, CHOICES[0])
 
+                await pick(two, 0)
+                await two.press("f")
+                await until(two, lambda: isinstance(right.screen, Ask))
+                await two.press(*"ada", "enter")
+                await shows(one, "forwarded: hello bob")
+
                 await pick(one, 0)
                 await one.press("e")
                 await shows(one, "changing: hello bob")

@@ -91,10 +91,14 @@ def test_what_is_not_mine_or_not_here_cannot_be_changed(tmp_path: Path) -> None:
                 await ada.send("@bob", "hi", mentions=[Mention(bob.user, 1, 9)])
             with pytest.raises(PayloadTooLarge):
                 await ada.edit(got, "x" * 70_000)
+            with pytest.raises(ValueError, match="only a text"):
+                await bob.forward(Ref(ada.user, "00" * 16), "@ada")
+            await bob.forward(got, "@ada")
+            assert (await until(ada, "@bob", lambda shown: len(shown) == 2))[1].forwarded
             await bob.hide(got)
-            assert bob.screen(ada.user) == []
+            assert [one.forwarded for one in bob.screen(ada.user)] == [True]
             assert bob.shown(got) is None
-            assert [one.body for one in ada.screen("@bob")] == ["hello"]  # ada's own screen keeps it
+            assert [one.body for one in ada.screen("@bob")] == ["hello", "hello"]  # ada's own screen keeps it
 
     asyncio.run(case())
 

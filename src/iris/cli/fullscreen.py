@@ -58,6 +58,7 @@ class History(OptionList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "app.answer", "Reply"),
         Binding("plus", "app.react", "React", key_display="+"),
+        Binding("f", "app.forward", "Forward"),
         Binding("e", "app.change", "Edit"),
         Binding("d", "app.delete", "Delete for all"),
         Binding("x", "app.hide", "Delete for me"),
@@ -149,7 +150,7 @@ class FullScreen(App[Exception | None]):
         self._draw_history()
         if self._drawn_open != talks.open:
             self._drawn_open = talks.open
-            self.query_one("#composer", Input).value = talks.draft
+            self._fill(talks.draft)
 
     def _draw_list(self) -> None:
         box = self.query_one("#talks", OptionList)
@@ -201,6 +202,13 @@ class FullScreen(App[Exception | None]):
             parts.append((f"\n      {said}", "cyan"))
         return Content.assemble(*parts)
 
+    def _fill(self, text: str) -> None:
+        """Put words into the composer that nobody types now."""
+        composer = self.query_one("#composer", Input)
+        with composer.prevent(Input.Changed):
+            composer.value = text
+        composer.cursor_position = len(text)
+
     # --- keys ---
 
     @property
@@ -217,8 +225,11 @@ class FullScreen(App[Exception | None]):
             self.action_answer()
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
-        if event.input.id == "composer" and await self.talks.write(event.value):
-            event.input.value = ""
+        if event.input.id != "composer":
+            return
+        event.input.clear()  # before anything is waited for: what is typed meanwhile is the next message
+        if not await self.talks.write(event.value):
+            self._fill(event.value + event.input.value)
 
     async def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "composer":
@@ -238,10 +249,8 @@ class FullScreen(App[Exception | None]):
     def action_change(self) -> None:
         shown = self.picked
         if shown is not None and self.talks.change(shown):
-            composer = self.query_one("#composer", Input)
-            composer.value = shown.body
-            composer.cursor_position = len(shown.body)
-            composer.focus()
+            self._fill(shown.body)
+            self.query_one("#composer").focus()
 
     def action_react(self) -> None:
         shown = self.picked
@@ -256,6 +265,17 @@ class FullScreen(App[Exception | None]):
         offer = "  ".join(f"{number} {emoji}" for number, emoji in enumerate(CHOICES, 1))
         self.push_screen(Ask(f"{offer}   or another emoji"), put)
 
+    def action_forward(self) -> None:
+        shown = self.picked
+        if shown is None:
+            return
+
+        def send(to: str | None) -> None:
+            if to and to != "@" and shown is not None:
+                self.run_worker(self.talks.forward(shown, to))
+
+        self.push_screen(Ask("To whom?", "@"), send)
+
     async def action_delete(self) -> None:
         if self.picked is not None:
             await self.talks.delete(self.picked)
@@ -269,7 +289,7 @@ class FullScreen(App[Exception | None]):
 
     def action_talk_to(self) -> None:
         def look(who: str | None) -> None:
-            if who:
+            if who and who != "@":
                 self.talks.look_for(who)
 
         self.push_screen(Ask("Whom do you want to talk to?", "@"), look)
@@ -281,11 +301,10 @@ class FullScreen(App[Exception | None]):
         self.query_one("#history").focus()
 
     def action_cancel(self) -> None:
-        composer = self.query_one("#composer", Input)
         if self.talks.editing is not None:
-            composer.value = self.talks.draft
+            self._fill(self.talks.draft)
         self.talks.cancel()
-        composer.focus()
+        self.query_one("#composer").focus()
 
     def action_leave(self) -> None:
         self.exit(None)

@@ -11,7 +11,6 @@ Must not know widgets. Everything that was said is read from the profile, so tha
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +29,8 @@ WATCHES_MAX = 200  # people of the list whose presence is asked for
 REFRESH_S = 0.05  # several changes within this are one
 LOOK_AGAIN_S = 2.0  # for a handle that nobody has yet, or without a server
 TYPING_EVERY_S = 3.0  # while keys are pressed
+NAME_WAIT_S = 0.3  # for a name that must be asked for; then its id is shown until it is known
+NAME_AGAIN_S = 30.0  # between two questions for a name that could not be answered
 STATES = {
     "offline": "offline: what you write is kept and sent later",
     "connecting": "connecting …",
@@ -69,6 +70,7 @@ class Talks:
         self._changed = changed
         self._limit = PAGE
         self._names: dict[str, str] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}  # for names: at most one for each entry of the list
         self._presence: dict[str, str] = {}
         self._typing: set[str] = set()
         self._drafts: dict[str, str] = {}
@@ -98,11 +100,10 @@ class Talks:
                 await self._take(event)
                 self._dirty.set()
         finally:
-            for task in (drawing, self._finding):
-                if task is not None:
-                    task.cancel()
-                    with contextlib.suppress(asyncio.CancelledError):
-                        await task
+            tasks = [task for task in (drawing, self._finding, *self._asking.values()) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     # --- what is drawn ---
 
@@ -230,6 +231,10 @@ class Talks:
         mine = {one.emoji for one in shown.reactions if self.me.user in one.users}
         await self._do(lambda: self.me.react(shown, "" if emoji in mine else emoji))
 
+    async def forward(self, shown: Shown, to: str) -> None:
+        """Send its words to somebody else."""
+        await self._do(lambda: self.me.forward(shown, to))
+
     async def delete(self, shown: Shown) -> None:
         """Delete for everyone, when it is mine."""
         await self._do(lambda: self.me.delete(shown))
@@ -328,12 +333,22 @@ class Talks:
             await self.me.watch(wanted)
 
     async def _name(self, user: str) -> str:
-        if user not in self._names:
+        """The name; for one that is slow to come, the id for now."""
+        if user not in self._names and user not in self._asking:
+            self._asking[user] = asyncio.create_task(self._ask_name(user))
+            await asyncio.wait([self._asking[user]], timeout=NAME_WAIT_S)
+        return self._names.get(user, user[:8])
+
+    async def _ask_name(self, user: str) -> None:
+        try:
             known = await self.me.handle_of(user)
             if known is None:
-                return user[:8]
+                await asyncio.sleep(NAME_AGAIN_S)  # until then nobody asks again
+                return
             self._names[user] = known
-        return self._names[user]
+        finally:
+            del self._asking[user]
+            self._dirty.set()
 
     async def _do(self, what: Callable[[], object]) -> None:
         import iris_sdk as sdk
