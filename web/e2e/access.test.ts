@@ -126,6 +126,7 @@ test("axe finds nothing on the other screens", async () => {
   await page.locator(".blocked-bar").waitFor();
   await scan(page, "blocked");
   await page.locator(".blocked-bar").getByRole("button", { name: "Unblock" }).click();
+  await page.locator(".composer textarea:focus").waitFor(); // the box is back and takes the focus
   await page.getByLabel("Search people and messages").fill("keys");
   await page.getByRole("heading", { name: "Messages" }).waitFor();
   await scan(page, "search");

@@ -232,6 +232,7 @@ describe("people and settings", () => {
     iris.offline = true;
     const later = new SessionModel(iris, new PreferencesModel(ports), ports, () => {});
     await later.start();
+    await settle();
     expect(later.people.nameOf(BOB)).toBe("Bobby");
     expect(later.people.blocks.value.has(CARL)).toBe(true);
   });

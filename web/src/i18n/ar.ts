@@ -133,6 +133,8 @@ export const ar: Catalogue = {
   "message.forward": "حوّل",
   "message.copy": "انسخ النص",
   "message.edit": "عدّل",
+  "message.react": "تفاعل",
+  "message.reactMore": "تفاعل برمز آخر",
   "message.reactWith": "تفاعل بـ {emoji}",
   "message.deleteForMe": "احذف لديّ",
   "message.deleteForAll": "احذف لدى الجميع",

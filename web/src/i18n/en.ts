@@ -111,6 +111,8 @@ export const en = {
   "message.forward": "Forward",
   "message.copy": "Copy text",
   "message.edit": "Edit",
+  "message.react": "React",
+  "message.reactMore": "React with another emoji",
   "message.reactWith": "React with {emoji}",
   "message.deleteForMe": "Delete for me",
   "message.deleteForAll": "Delete for everyone",

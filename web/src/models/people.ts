@@ -6,6 +6,7 @@ import { colourOf, initials } from "./words.js";
 
 const CONTACTS = "contacts"; // settings of the profile: the lists as last heard, for when there is no server
 const BLOCKS = "blocks";
+const OWN = "own names";
 const WATCHES_MAX = 200; // below the server's 256, whose rest is for whoever else watches
 
 export class PeopleModel {
@@ -20,7 +21,9 @@ export class PeopleModel {
 
   /** Reads the lists as last heard, then asks the server; without it they stay as they are. */
   async start(): Promise<void> {
-    const [contacts, blocks] = await Promise.all([this.client.setting(CONTACTS), this.client.setting(BLOCKS)]);
+    const kept = [CONTACTS, BLOCKS, OWN].map((name) => this.client.setting(name));
+    const [contacts, blocks, own] = await Promise.all(kept);
+    if (own !== undefined) this.onProfile(own as Profile);
     if (Array.isArray(contacts)) this.setContacts(contacts as Contact[]);
     if (Array.isArray(blocks)) this.blocks.value = new Set(blocks as string[]);
     await this.refresh();
@@ -28,7 +31,9 @@ export class PeopleModel {
 
   async refresh(): Promise<void> {
     try {
-      const [contacts, blocks] = await Promise.all([this.client.api.contacts(), this.client.api.blocks()]);
+      const { api } = this.client;
+      const [contacts, blocks, me] = await Promise.all([api.contacts(), api.blocks(), api.me()]);
+      await this.setOwnNames(me);
       this.setContacts(contacts);
       this.blocks.value = new Set(blocks);
       await this.client.setSetting(CONTACTS, contacts);
@@ -57,7 +62,7 @@ export class PeopleModel {
 
   /** The name that is shown: mine for the contact, their own, the handle. */
   nameOf(user: string): string {
-    if (user === this.client.user) return this.profile(user)?.name || `@${this.client.handle}`;
+    if (user === this.client.user) return this.profile(user)?.name || `@${this.handleOf(user)}`;
     const mine = this.contacts.value.get(user)?.name;
     if (mine) return mine;
     const profile = this.profile(user);
@@ -65,12 +70,17 @@ export class PeopleModel {
   }
 
   handleOf(user: string): string {
-    if (user === this.client.user) return this.client.handle;
-    return this.profile(user)?.handle ?? "";
+    return this.profile(user)?.handle || (user === this.client.user ? this.client.handle : "");
   }
 
   avatarOf(user: string): { readonly letters: string; readonly colour: number } {
     return { letters: initials(this.nameOf(user)), colour: colourOf(user) };
+  }
+
+  /** My own names, from whoever knows best: the account, or what I have just changed. */
+  async setOwnNames({ user, handle, name }: Profile): Promise<void> {
+    this.onProfile({ user, handle, name });
+    await this.client.setSetting(OWN, { user, handle, name });
   }
 
   onProfile(profile: Profile): void {

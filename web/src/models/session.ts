@@ -49,7 +49,7 @@ export class SessionModel {
     this.people = new PeopleModel(client);
     this.list = new ListModel(client, this.people, ports);
     this.connection = new ConnectionModel(client, ports);
-    this.settings = new SettingsModel(client);
+    this.settings = new SettingsModel(client, (me) => void this.people.setOwnNames(me));
     this.dialog = new DialogModel(ports);
     this.notifier = new Notifier(this.list, this.people, preferences, ports);
   }
@@ -66,7 +66,7 @@ export class SessionModel {
       effect(() => this.people.watch(this.onScreen())),
     );
     void this.connection.count();
-    await this.people.start();
+    void this.people.start(); // asks the server: the screen does not wait for it
   }
 
   // --- where the user is ---

@@ -13,7 +13,10 @@ export class SettingsModel {
   /** What was just done, for a moment. */
   readonly done = signal("");
 
-  constructor(private readonly client: IrisClient) {}
+  constructor(
+    private readonly client: IrisClient,
+    private readonly named: (me: Me) => void,
+  ) {}
 
   /** A page was opened. */
   fresh(): void {
@@ -33,6 +36,7 @@ export class SettingsModel {
         name: name.trim(),
         handle: handle.trim().replace(/^@/, "").toLowerCase(),
       });
+      this.named(this.me.value);
       this.done.value = t("settings.saved");
     });
   }

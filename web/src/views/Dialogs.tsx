@@ -4,6 +4,7 @@ import { useState } from "preact/hooks";
 import { t } from "../i18n/index.js";
 import type { SessionModel } from "../models/session.js";
 import { folded } from "../models/words.js";
+import { EmojiPicker } from "./EmojiPicker.js";
 import { Avatar, Field, Modal } from "./parts.js";
 
 const HOUR_MS = 3_600_000;
@@ -15,6 +16,19 @@ export function Dialogs({ session }: { session: SessionModel }) {
   if (dialog.kind === "newChat") return <NewChat session={session} />;
   if (dialog.kind === "forward") return <Forward session={session} text={dialog.text} />;
   if (dialog.kind === "rename") return <Rename session={session} user={dialog.user} />;
+  if (dialog.kind === "react") {
+    return (
+      <Modal title={t("message.react")} onClose={close}>
+        <EmojiPicker
+          onClose={close}
+          onPick={(emoji) => {
+            close();
+            void session.attempt(() => session.client.react(dialog.message, emoji));
+          }}
+        />
+      </Modal>
+    );
+  }
   if (dialog.kind === "mute") {
     const mute = (until: number) => {
       close();

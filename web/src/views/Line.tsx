@@ -11,10 +11,11 @@ import { Avatar, IconButton } from "./parts.js";
 interface LineProps {
   session: SessionModel;
   line: Conversation;
+  stop: boolean;
   onMenu: (line: Conversation, at: DOMRect) => void;
 }
 
-export function Line({ session, line, onMenu }: LineProps) {
+export function Line({ session, line, stop, onMenu }: LineProps) {
   const { people, ports } = session;
   const now = ports.now();
   const selected = session.selected.value === line.conversation;
@@ -32,6 +33,7 @@ export function Line({ session, line, onMenu }: LineProps) {
       <button
         type="button"
         class={selected ? "line selected" : "line"}
+        tabIndex={stop ? 0 : -1}
         aria-current={selected ? "true" : undefined}
         onClick={() => session.openChat(line.conversation)}
       >
@@ -59,6 +61,7 @@ export function Line({ session, line, onMenu }: LineProps) {
         class="line-more"
         label={t("list.more")}
         aria-haspopup="menu"
+        tabIndex={-1}
         onClick={(event) => onMenu(line, event.currentTarget.getBoundingClientRect())}
       />
     </div>
@@ -114,13 +117,14 @@ function Badges({ line, muted }: { line: Conversation; muted: boolean }) {
   );
 }
 
-export function ResultLine({ session, message }: { session: SessionModel; message: Message }) {
+export function ResultLine({ session, message, stop }: { session: SessionModel; message: Message; stop: boolean }) {
   const { people } = session;
   const peer = session.client.peerOf(message.conversation);
   return (
     <button
       type="button"
       class="line"
+      tabIndex={stop ? 0 : -1}
       onClick={() => {
         session.openChat(message.conversation);
         void session.open.value?.chat.jumpTo(message);

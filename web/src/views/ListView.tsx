@@ -119,9 +119,9 @@ function Lines({ session, onMenu }: { session: SessionModel; onMenu: (line: Conv
     ...(found.length > 0 ? [{ heading: t("list.messages") }] : []),
     ...found.map((message) => ({ found: message })),
   ];
-  const render = (row: Row) => {
-    if ("line" in row) return <Line session={session} line={row.line} onMenu={onMenu} />;
-    if ("found" in row) return <ResultLine session={session} message={row.found} />;
+  const render = (row: Row, stop: boolean) => {
+    if ("line" in row) return <Line session={session} line={row.line} stop={stop} onMenu={onMenu} />;
+    if ("found" in row) return <ResultLine session={session} message={row.found} stop={stop} />;
     return <h2 class="heading">{row.heading}</h2>;
   };
   return (

@@ -4,6 +4,7 @@ import type { Message } from "@iris-im/sdk";
 import { t } from "../i18n/index.js";
 import { QUICK } from "../models/emoji.js";
 import type { OpenChat, SessionModel } from "../models/session.js";
+import { Icon } from "./Icon.js";
 import { Menu, type MenuItem } from "./parts.js";
 
 interface Props {
@@ -36,6 +37,19 @@ export function MessageMenu({ session, open, message, at, onClose }: Props) {
               {emoji}
             </button>
           ))}
+          <button
+            type="button"
+            role="menuitem"
+            class="more-emoji"
+            aria-label={t("message.reactMore")}
+            title={t("message.reactMore")}
+            onClick={() => {
+              onClose();
+              session.dialog.show({ kind: "react", message });
+            }}
+          >
+            <Icon name="smile" />
+          </button>
         </div>
       )}
     </Menu>

@@ -99,7 +99,7 @@ function Home({ session }: { session: SessionModel }) {
             {people.nameOf(session.user)}
           </span>
           <span class="hint">
-            <bdi>@{client.handle}</bdi>
+            <bdi>@{people.handleOf(session.user)}</bdi>
           </span>
         </span>
       </button>

@@ -17,6 +17,13 @@ export function Shell({ session }: { session: SessionModel }) {
     addEventListener("keydown", pressed);
     return () => removeEventListener("keydown", pressed);
   }, [session]);
+  const kind = route.kind;
+  useEffect(() => {
+    // What had the focus is gone with the chat: the list takes it, so that the keyboard goes on from there.
+    if (kind === "list" && (document.activeElement === document.body || document.activeElement === null)) {
+      document.querySelector<HTMLElement>(".list-pane [data-row] button[tabindex='0']")?.focus();
+    }
+  }, [kind]);
   return (
     <div class="shell" data-pane={route.kind === "chat" ? "main" : "side"}>
       <div class="side">

@@ -11,12 +11,14 @@ interface Props<T> {
   /** Height of a row in rem, so that larger letters get larger rows. */
   readonly heightOf: (row: T) => number;
   readonly keyOf: (row: T) => string;
-  readonly render: (row: T) => ComponentChildren;
+  /** `stop`: the one row that Tab reaches; the arrow keys move from there. */
+  readonly render: (row: T, stop: boolean) => ComponentChildren;
   readonly before?: ComponentChildren;
 }
 
 export function VirtualList<T>({ rows, label, heightOf, keyOf, render, before }: Props<T>) {
   const box = useRef<HTMLDivElement>(null);
+  const [stop, setStop] = useState(0);
   const [range, setRange] = useState<readonly [number, number]>([0, 30]);
   const tops = useMemo(() => {
     const found = [0];
@@ -45,13 +47,19 @@ export function VirtualList<T>({ rows, label, heightOf, keyOf, render, before }:
     const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1 }[event.key];
     if (next === undefined || next < 0 || next >= rows.length) return;
     event.preventDefault();
+    setStop(next);
     focusRow(box.current, next, (tops[next] ?? 0) * rem(), (tops[next + 1] ?? 0) * rem());
+  };
+  const focused = (event: FocusEvent) => {
+    const here = (event.target as HTMLElement).closest<HTMLElement>("[data-row]");
+    if (here !== null) setStop(Number(here.dataset.row));
   };
   const [first, last] = range;
   const shown = rows.slice(first, last);
+  const reached = Math.max(first, Math.min(stop, first + shown.length - 1));
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: the arrow keys move among the buttons inside
-    <div ref={box} class="scroller" onScroll={look} onKeyDown={move}>
+    <div ref={box} class="scroller" onScroll={look} onKeyDown={move} onFocusIn={focused}>
       {before}
       <ul class="virtual" aria-label={label} style={{ height: `${tops.at(-1) ?? 0}rem` }}>
         {shown.map((row, n) => (
@@ -62,7 +70,7 @@ export function VirtualList<T>({ rows, label, heightOf, keyOf, render, before }:
             aria-posinset={first + n + 1}
             style={{ transform: `translateY(${tops[first + n] ?? 0}rem)`, height: `${heightOf(row)}rem` }}
           >
-            {render(row)}
+            {render(row, first + n === reached)}
           </li>
         ))}
       </ul>

@@ -33,6 +33,7 @@ interface IconButtonProps {
   mirror?: boolean;
   class?: string;
   disabled?: boolean;
+  tabIndex?: number;
   "aria-expanded"?: boolean;
   "aria-pressed"?: boolean;
   "aria-haspopup"?: "menu";
