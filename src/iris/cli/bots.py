@@ -45,15 +45,15 @@ class Habits:
 CAST = (
     Habits(
         "mira", "reads and answers at once, and reacts",
-        ("Hello! Write to me: I read at once, so your ticks turn green.", "And I react to what you write."),
+        ("Hello! Write to me: I read at once, and your ticks change colour.", "And I react to what you write."),
         ("Nice!", "Tell me more.", "I had the same thought this morning."),
         ("Lovely weather on this loopback.", "Have you written to @ines? She comes and goes."),
         emoji="👍", every=50,
     ),
     Habits(
-        "tom", "is online, and reads late: two grey ticks for a while",
+        "tom", "is online, and reads late: delivered, not read, for a while",
         ("Hi. I get everything at once, but I look at it later.",),
-        ("Sorry, I was busy. What you wrote had two grey ticks until now.", "Late again, I know."),
+        ("Sorry, I was busy. What you wrote was delivered long ago, and I read it now.", "Late again, I know."),
         read_after=20, types_for=3, every=120,
     ),
     Habits(
@@ -64,7 +64,7 @@ CAST = (
     ),
     Habits(
         "otto", "types a lot, quotes, and changes his mind",
-        ("I quote, I edit, I delete. Watch.",),
+        ("I quote, and I edit what I said. Watch.",),
         ("This answers what you wrote.", "Quoting you, so that nobody forgets."),
         ("There is a tyop in this one.", "Did you know that Iris is a flower, a part of the eye and a messnger?"),
         types_for=6, every=40, quotes=True, second_thoughts="edit", emoji="😂",
@@ -78,7 +78,7 @@ CAST = (
     ),
     Habits(
         "vera", "takes messages from her contacts only: yours are refused",
-        ("I may write to you, but I take messages from my contacts only: yours will get a red cross.",), (),
+        ("I may write to you, but I take messages from my contacts only: yours will be refused.",), (),
         contacts_only=True, every=0,
     ),
 )  # fmt: skip
@@ -133,6 +133,7 @@ class Bot:
         """The first words, once."""
         user = await me.resolve(guest)
         if not any(known.peer == user for known in me.conversations()):
+            await me.api.update_me(name=self._habits.name.capitalize())
             for line in self._habits.opening:
                 await me.send(user, line)
 
