@@ -163,6 +163,7 @@ export class Connectivity {
     this.tabs.post({ kind: "holder" });
     holder.watch(this.watched.all());
     holder.start();
+    holder.catchUp();
     await over;
     await holder.stop();
     this.holder = undefined;

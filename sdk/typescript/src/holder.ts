@@ -9,9 +9,10 @@ import { ClientCore } from "./core/client.js";
 import type { Effect, SendMessage } from "./core/effects.js";
 import type { ClientFrame, Id } from "./core/frames.js";
 import { LoggedOut, ProfileError } from "./errors.js";
+import { toHex } from "./ids.js";
 import { Link } from "./link.js";
 import type { Platform } from "./platform/platform.js";
-import type { ProfileStore } from "./store/store.js";
+import type { ProfileStore, Queued } from "./store/store.js";
 import type { TokenKeeper } from "./tokens.js";
 import { decodeFrame, encodeFrame, encodeSend } from "./wire.js";
 
@@ -44,6 +45,7 @@ export class Holder {
   private cancelTimer: () => void = () => undefined;
 
   private constructor(
+    private readonly name: string,
     private readonly user: Id,
     core: ClientCore,
     private readonly store: ProfileStore,
@@ -64,16 +66,27 @@ export class Holder {
     limits: Limits,
     events: HolderEvents,
   ): Promise<Holder> {
-    const saved = await store.load();
+    const name = toHex(platform.randomBytes(16));
+    const { saved, queued } = await store.hold(name);
     const core = new ClientCore(saved, limits, platform.clientName);
-    const holder = new Holder(saved.user, core, store, tokens, platform, address, limits, events);
-    await holder.sync();
+    const holder = new Holder(name, saved.user, core, store, tokens, platform, address, limits, events);
+    holder.takeUp(queued);
     return holder;
   }
 
   start(): void {
     this.core.start();
     this.turn();
+  }
+
+  /** Take up what was asked for while this holder opened, when nobody could be told. */
+  catchUp(): void {
+    this.run(
+      (async () => {
+        await this.sync();
+        for (const [conversation, seq] of await this.store.readsWanted()) this.wantRead(conversation, seq);
+      })(),
+    );
   }
 
   /** Take up what this or another tab has put into the outbox. */
@@ -90,14 +103,17 @@ export class Holder {
   private async syncRows(): Promise<void> {
     while (this.syncAgain && !this.stopped) {
       this.syncAgain = false;
-      const rows = await this.store.outboxAfter(this.outboxSeen);
-      const last = rows.at(-1);
-      if (last === undefined) continue;
-      this.outboxSeen = last.id;
-      const queued = rows.map((row): [Id, Id, boolean] => [row.conversation, row.message_id, row.answered]);
-      this.core.queued(queued, this.platform.monotonic());
-      this.turn();
+      this.takeUp(await this.store.outboxAfter(this.outboxSeen));
     }
+  }
+
+  private takeUp(rows: readonly Queued[]): void {
+    const last = rows.at(-1);
+    if (last === undefined || this.stopped) return;
+    this.outboxSeen = last.id;
+    const queued = rows.map((row): [Id, Id, boolean] => [row.conversation, row.message_id, row.answered]);
+    this.core.queued(queued, this.platform.monotonic());
+    this.turn();
   }
 
   /** The read position is wanted, and durable. */
@@ -194,7 +210,7 @@ export class Holder {
   // --- commits and tokens ---
 
   private async commit({ number, writes }: Extract<Effect, { commit: unknown }>["commit"]): Promise<void> {
-    await this.store.apply(writes);
+    await this.store.apply(writes, this.name);
     if (this.stopped) return;
     this.core.committed(number, this.platform.monotonic());
     this.events.committed();

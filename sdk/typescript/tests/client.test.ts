@@ -8,7 +8,7 @@ import { userText } from "../src/ids.js";
 import { IrisClient } from "../src/iris.js";
 import { ProfileStore } from "../src/store/store.js";
 import { databaseName } from "../src/tabs.js";
-import { ADA, BOB, fromBob, idOf, refused, TALK, text } from "./profiles.js";
+import { ADA, BOB, fromBob, HOLDER, idOf, refused, TALK, text } from "./profiles.js";
 import { soon, Virtual } from "./virtual.js";
 
 const [ADA_TEXT, BOB_TEXT] = [userText(ADA), userText(BOB)];
@@ -59,7 +59,8 @@ afterEach(async () => {
 /** Writes as the tab that holds the connection makes them. */
 async function apply(...writes: Parameters<ProfileStore["apply"]>[0][number][]): Promise<void> {
   const store = await ProfileStore.open(databaseName(`client-${made}`), () => undefined);
-  await store.apply(writes);
+  await store.hold(HOLDER);
+  await store.apply(writes, HOLDER);
   store.close();
   const channel = options.platform.openChannel("iris");
   channel.post({ kind: "committed" });

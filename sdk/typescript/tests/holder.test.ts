@@ -88,11 +88,11 @@ describe("the order of things", () => {
     await greet();
     const apply = store.apply.bind(store);
     let done: (() => void) | undefined;
-    store.apply = async (writes) => {
+    store.apply = async (writes, holder) => {
       await new Promise<void>((resolve) => {
         done = resolve;
       });
-      await apply(writes);
+      await apply(writes, holder);
     };
     deliver(1);
     await soon(() => done !== undefined);
@@ -102,7 +102,7 @@ describe("the order of things", () => {
     done?.();
     await soon(() => sentKinds().includes("ack"));
     expect(saw).toContain("committed");
-    expect((await store.load()).seq).toBe(1);
+    expect(await store.getMeta("seq")).toBe(1);
     await holder.stop();
   });
 
@@ -121,7 +121,7 @@ describe("the order of things", () => {
     await greet();
     for (let seq = 1; seq <= 50; seq++) deliver(seq);
     await holder.stop();
-    expect((await store.load()).seq).toBe(50);
+    expect(await store.getMeta("seq")).toBe(50);
     expect(world.socket.closedWith).toBe(1000);
   });
 });

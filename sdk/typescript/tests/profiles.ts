@@ -11,6 +11,8 @@ export const ADA = "00000a0a0a0a0a0a0a0a0a0a0a0a0a0a";
 export const BOB = "00000b0b0b0b0b0b0b0b0b0b0b0b0b0b";
 export const TALK = ADA + BOB;
 
+export const HOLDER = "me";
+
 let opened = 0;
 
 /** A new profile of Ada's. */
@@ -18,6 +20,7 @@ export async function openStore(): Promise<ProfileStore> {
   opened += 1;
   const store = await ProfileStore.open(`profile-${opened}`, () => undefined);
   await store.setMeta({ user: ADA, device: 1 });
+  await store.hold(HOLDER);
   return store;
 }
 

@@ -41,7 +41,7 @@ export function mortal(): { platform: Platform; die(): void; cut(): void } {
       over.signal.addEventListener("abort", () => channel.close());
       return channel;
     },
-    locked: (name, signal, work) => base.locked(name, signal, () => Promise.race([work(), death])),
+    locked: (name, signal, work) => base.locked(name, signal, () => (dead() ? death : Promise.race([work(), death]))),
     later: (ms, work) => base.later(ms, () => dead() || work()),
   };
   const die = () => {

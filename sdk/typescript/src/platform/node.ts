@@ -44,12 +44,13 @@ const locked: Locked = async (name, signal, work) => {
   });
   const tail = before.then(() => mine);
   tails.set(name, tail);
+  // One that gave up waiting must not free the lock of those before it.
+  void tail.then(() => tails.get(name) === tail && tails.delete(name));
   try {
     await turn(before, signal);
     return await work();
   } finally {
     release();
-    if (tails.get(name) === tail) tails.delete(name);
   }
 };
 

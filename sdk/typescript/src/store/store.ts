@@ -9,7 +9,7 @@ import type { Id } from "../core/frames.js";
 import { OutboxFull, ProfileError } from "../errors.js";
 import type { Payload } from "../wire.js";
 import { applyWrites } from "./apply.js";
-import type { ConversationRow, Database, HistoryRow, PersonRow } from "./schema.js";
+import type { ConversationRow, Database, HistoryRow, OutboxRow, PersonRow } from "./schema.js";
 import { openDatabase, TABLES } from "./schema.js";
 import { Work } from "./work.js";
 
@@ -20,6 +20,14 @@ export interface Queued {
   readonly message_id: Id;
   readonly answered: boolean;
 }
+
+/** What a core starts from. */
+export interface Held {
+  readonly saved: Saved;
+  readonly queued: readonly Queued[];
+}
+
+const queuedOf = (row: OutboxRow): Queued => ({ ...row, answered: row.answered === 1 });
 
 /** What may be changed of a conversation by hand. */
 export type LocalChange = Partial<Pick<ConversationRow, "muted_until" | "pinned" | "archived" | "draft">>;
@@ -38,22 +46,31 @@ export class ProfileStore {
 
   // --- what a core starts from and asks for ---
 
-  /** The outbox apart. */
-  async load(): Promise<Saved> {
-    const tx = this.db.transaction(["meta", "conversations"]);
-    const meta = tx.objectStore("meta");
-    const [user, device, seq, rev] = await Promise.all(["user", "device", "seq", "rev"].map((key) => meta.get(key)));
-    const rows = await tx.objectStore("conversations").getAll();
-    const conversations = rows.map(({ conversation, stream, base, last_at, read_wanted, read }): SavedConversation => {
-      return { conversation, stream, base, last_at, read_wanted, read };
+  /**
+   * Take the profile over and read what a core starts from, all at one moment. From here on only `holder` may `apply`: what
+   * another one still has in hand (a tab that hung and lost its lock) is refused.
+   */
+  hold(holder: string): Promise<Held> {
+    return this.transact(async (work) => {
+      work.setMeta({ holder });
+      const [seq, rev] = await Promise.all(["seq", "rev"].map((key) => work.getMeta(key)));
+      const rows = await work.tx.objectStore("conversations").getAll();
+      const outbox = await work.tx.objectStore("outbox").getAll();
+      const conversations = rows.map(
+        ({ conversation, stream, base, last_at, read_wanted, read }): SavedConversation => {
+          return { conversation, stream, base, last_at, read_wanted, read };
+        },
+      );
+      const { user, device } = work;
+      const saved = { user, device, seq: Number(seq ?? 0), rev: Number(rev ?? 0), conversations };
+      return { saved, queued: outbox.map(queuedOf) };
     });
-    return { user: String(user), device: Number(device), seq: Number(seq ?? 0), rev: Number(rev ?? 0), conversations };
   }
 
   /** Rows of the outbox behind `id`, in order. */
   async outboxAfter(id: number): Promise<Queued[]> {
     const rows = await this.db.getAll("outbox", IDBKeyRange.lowerBound(id, true));
-    return rows.map((row) => ({ ...row, answered: row.answered === 1 }));
+    return rows.map(queuedOf);
   }
 
   /** Read positions that the server has not shown. */
@@ -68,9 +85,13 @@ export class ProfileStore {
     return await Promise.all(messageIds.map((message_id) => history.get([user, message_id])));
   }
 
-  /** One commit of the core. */
-  apply(writes: readonly Write[]): Promise<void> {
-    return this.transact((work) => applyWrites(work, writes));
+  /** One commit of the core of `holder`. */
+  apply(writes: readonly Write[], holder: string): Promise<void> {
+    return this.transact(async (work) => {
+      if ((await work.getMeta("holder")) !== holder)
+        throw new ProfileError("another tab has taken the connection over");
+      await applyWrites(work, writes);
+    });
   }
 
   // --- jobs ---
