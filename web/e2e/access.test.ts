@@ -90,6 +90,7 @@ test("by keyboard alone: register, find somebody, write, answer, react", async (
   await ada.message("well done").locator(".reaction", { hasText: "❤️" }).waitFor();
   await page.locator("li.message:focus", { hasText: "well done" }).waitFor();
   await press("Enter");
+  await page.locator("[role=menu] button:focus").waitFor();
   await press("ArrowDown");
   await press("Enter"); // Reply
   await page.locator(".composer textarea:focus").waitFor();

@@ -122,6 +122,52 @@ describe("new messages", () => {
   });
 });
 
+describe("loads and news at once", () => {
+  test("what is told while a page is fetched is not lost", async () => {
+    const { chat, iris } = await opened(400);
+    for (let n = 0; n < 6; n += 1) await chat.older();
+    const jump = chat.toEnd();
+    const news = iris.arrive(BOB, "meanwhile");
+    await jump;
+    await settle();
+    expect(texts(chat).filter((one) => one === "meanwhile")).toHaveLength(1);
+    expect(chat.messages.value.at(-1)?.messageId).toBe(news.messageId);
+  });
+
+  test("what is told while the conversation is opened is not lost", async () => {
+    const { iris, ports, conversation } = await opened(5);
+    const again = new ChatModel(iris, conversation, ports);
+    iris.on((event) => event.kind === "messages" && again.onMessages(event.added, event.changed));
+    const opening = again.open();
+    iris.arrive(BOB, "meanwhile");
+    await opening;
+    await settle();
+    expect(texts(again).filter((one) => one === "meanwhile")).toHaveLength(1);
+  });
+
+  test("a jump waits for the page before it: the stretch never has a hole", async () => {
+    const { chat } = await opened(1000);
+    await Promise.all([
+      chat.older(),
+      chat.jumpTo({ sender: BOB, messageId: (5).toString(16).padStart(32, "0") }),
+      chat.older(),
+      chat.toEnd(),
+    ]);
+    await settle();
+    const numbers = texts(chat).map((text) => Number(text.split(" ")[1]));
+    expect(numbers.at(-1)).toBe(999);
+    expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, n) => 1000 - numbers.length + n));
+  });
+
+  test("an old message beyond the upper edge stays there until it is paged in", async () => {
+    const { chat, iris, ports } = await opened(400);
+    iris.arrive(BOB, "from long ago", ports.now() - 390_500);
+    expect(texts(chat)).not.toContain("from long ago");
+    while (chat.moreBefore.value) await chat.older();
+    expect(texts(chat)).toContain("from long ago");
+  });
+});
+
 describe("unread", () => {
   test("it opens at the first unread message, with the marker before it", async () => {
     const { chat, iris, ports } = await opened(0);

@@ -3,9 +3,10 @@
  * that ten thousand cost no more than two hundred. What lies outside is paged in from the profile.
  */
 
-import { comparePlaces, type IrisClient, type Message, type Place, type Reference } from "@iris-im/sdk";
+import type { IrisClient, Message, Place, Reference } from "@iris-im/sdk";
 import { batch, computed, signal } from "@preact/signals-core";
 import type { Ports } from "./ports.js";
+import { cut, merge, type Stretch } from "./stretch.js";
 import { keyOf, timeline } from "./timeline.js";
 
 const PAGE = 60;
@@ -34,7 +35,10 @@ export class ChatModel {
   readonly results = signal<readonly Message[]>([]);
   readonly result = signal(-1);
   readonly items = computed(() => timeline(this.messages.value, this.unread.value));
-  private busy = false;
+  /** Loads under way, their order, and what was told meanwhile. */
+  private loading = 0;
+  private turns: Promise<void> = Promise.resolve();
+  private readonly held: (() => void)[] = [];
   private opening: Promise<void> | undefined;
   private turn = 0;
   private readSeq = 0;
@@ -57,24 +61,22 @@ export class ChatModel {
     return this.opening;
   }
 
-  private async load(): Promise<void> {
-    const line = await this.client.conversation(this.conversation);
-    this.readSeq = line.readSeq;
-    const first = line.unread > 0 ? await this.client.firstUnread(this.conversation) : undefined;
-    const page = await this.client.messages(this.conversation, {
-      limit: PAGE,
-      ...(first === undefined ? {} : { around: first.place }),
-    });
-    batch(() => {
-      this.messages.value = page.messages;
-      this.moreBefore.value = page.moreBefore;
-      this.moreAfter.value = page.moreAfter;
-      this.atEnd.value = first === undefined;
-      if (first !== undefined) {
-        this.unread.value = { before: keyOf(first), count: line.unread };
-        this.target.value = { key: keyOf(first), turn: ++this.turn };
-      }
-      this.loaded.value = true;
+  private load(): Promise<void> {
+    return this.once(async () => {
+      const line = await this.client.conversation(this.conversation);
+      this.readSeq = line.readSeq;
+      const first = line.unread > 0 ? await this.client.firstUnread(this.conversation) : undefined;
+      const around = first === undefined ? {} : { around: first.place };
+      const page = await this.client.messages(this.conversation, { limit: PAGE, ...around });
+      batch(() => {
+        this.set(page);
+        this.atEnd.value = first === undefined;
+        if (first !== undefined) {
+          this.unread.value = { before: keyOf(first), count: line.unread };
+          this.target.value = { key: keyOf(first), turn: ++this.turn };
+        }
+        this.loaded.value = true;
+      });
     });
   }
 
@@ -82,67 +84,56 @@ export class ChatModel {
 
   /** One page more above. */
   async older(): Promise<void> {
-    const first = this.messages.value[0];
-    if (this.busy || !this.moreBefore.value || first === undefined) return;
+    if (this.loading > 0 || !this.moreBefore.value) return;
     await this.once(async () => {
+      const first = this.messages.value[0];
+      if (first === undefined) return;
       const page = await this.client.messages(this.conversation, { before: first.place, limit: PAGE });
-      const all = [...page.messages, ...this.messages.value];
-      batch(() => {
-        this.moreBefore.value = page.moreBefore;
-        if (all.length > KEPT_MAX) this.moreAfter.value = true;
-        this.messages.value = all.slice(0, KEPT_MAX);
-      });
+      const messages = [...page.messages, ...this.messages.value];
+      this.set(cut({ messages, moreBefore: page.moreBefore, moreAfter: this.moreAfter.value }, KEPT_MAX, "begin"));
     });
   }
 
   /** One page more below. */
   async newer(): Promise<void> {
-    const last = this.messages.value.at(-1);
-    if (this.busy || !this.moreAfter.value || last === undefined) return;
+    if (this.loading > 0 || !this.moreAfter.value) return;
     await this.once(async () => {
+      const last = this.messages.value.at(-1);
+      if (last === undefined) return;
       const page = await this.client.messages(this.conversation, { after: last.place, limit: PAGE });
-      const all = [...this.messages.value, ...page.messages];
-      batch(() => {
-        this.moreAfter.value = page.moreAfter;
-        if (all.length > KEPT_MAX) this.moreBefore.value = true;
-        this.messages.value = all.slice(-KEPT_MAX);
-      });
+      const messages = [...this.messages.value, ...page.messages];
+      this.set(cut({ messages, moreBefore: this.moreBefore.value, moreAfter: page.moreAfter }, KEPT_MAX, "end"));
     });
   }
 
   /** To the newest message. */
-  async toEnd(): Promise<void> {
-    if (this.moreAfter.value) {
-      const page = await this.client.messages(this.conversation, { limit: PAGE });
+  toEnd(): Promise<void> {
+    return this.once(async () => {
+      if (this.moreAfter.value) this.set(await this.client.messages(this.conversation, { limit: PAGE }));
       batch(() => {
-        this.messages.value = page.messages;
-        this.moreBefore.value = page.moreBefore;
-        this.moreAfter.value = false;
+        const last = this.messages.value.at(-1);
+        if (last !== undefined) this.target.value = { key: keyOf(last), turn: ++this.turn };
+        this.below.value = 0;
+        this.atEnd.value = true;
       });
-    }
-    batch(() => {
-      const last = this.messages.value.at(-1);
-      if (last !== undefined) this.target.value = { key: keyOf(last), turn: ++this.turn };
-      this.below.value = 0;
-      this.atEnd.value = true;
     });
   }
 
   /** Brings a message into sight; false when this device does not have it. */
   async jumpTo(reference: Reference): Promise<boolean> {
     const key = keyOf(reference);
-    await this.opening; // else what it loads would take the place of what is jumped to
-    if (!this.messages.value.some((one) => keyOf(one) === key)) {
+    const found = await this.once(async () => {
+      if (this.messages.value.some((one) => keyOf(one) === key)) return true;
       const message = await this.client.message(reference);
-      if (message === undefined || message.conversation !== this.conversation) return false;
+      if (message?.conversation !== this.conversation) return false;
       const page = await this.client.messages(this.conversation, { around: message.place, limit: PAGE });
       batch(() => {
-        this.messages.value = page.messages;
-        this.moreBefore.value = page.moreBefore;
-        this.moreAfter.value = page.moreAfter;
+        this.set(page);
         this.atEnd.value = false;
       });
-    }
+      return true;
+    });
+    if (!found) return false;
     batch(() => {
       this.target.value = { key, turn: ++this.turn };
       this.highlighted.value = key;
@@ -154,62 +145,59 @@ export class ChatModel {
     return true;
   }
 
-  private async once(work: () => Promise<void>): Promise<void> {
-    this.busy = true;
-    try {
-      await work();
-    } finally {
-      this.busy = false;
-    }
+  /**
+   * One load after the other: each builds on the stretch that the one before it left. What is told meanwhile is taken
+   * afterwards, since a page may be older than it.
+   */
+  private once<T>(work: () => Promise<T>): Promise<T> {
+    this.loading += 1;
+    const done = this.turns.then(work).finally(() => {
+      this.loading -= 1;
+      if (this.loading === 0) for (const take of this.held.splice(0)) take();
+    });
+    this.turns = done.then(
+      () => {},
+      () => {},
+    );
+    return done;
+  }
+
+  private set(stretch: Stretch): void {
+    batch(() => {
+      this.messages.value = stretch.messages;
+      this.moreBefore.value = stretch.moreBefore;
+      this.moreAfter.value = stretch.moreAfter;
+    });
   }
 
   // --- events ---
 
   onMessages(added: readonly Message[], changed: readonly Message[]): void {
-    if (!this.loaded.value) return;
-    const byKey = new Map(this.messages.value.map((one) => [keyOf(one), one]));
-    for (const message of changed) {
-      if (byKey.has(keyOf(message))) byKey.set(keyOf(message), message);
-      this.quoted.get(keyOf(message))?.value !== undefined && this.setQuoted(message);
-    }
-    const newest = this.messages.value.at(-1)?.place;
-    let news: Message[] = [];
-    for (const message of added) {
-      const known = byKey.has(keyOf(message));
-      // With more below, what is new belongs there and is paged in; with the end in hand it is taken.
-      if (known || !this.moreAfter.value || (newest && comparePlaces(message.place, newest) < 0)) {
-        byKey.set(keyOf(message), message);
-      }
-      if (!known) news.push(message);
-    }
-    let all = [...byKey.values()].sort((one, other) => comparePlaces(one.place, other.place));
-    const own = news.some((one) => one.own && one.state === "queued");
-    news = news.filter((one) => !one.own);
-    batch(() => {
-      if (all.length > KEPT_MAX) {
-        if (this.atEnd.value || own) {
-          all = all.slice(-KEPT_MAX);
-          this.moreBefore.value = true;
-        } else {
-          all = all.slice(0, KEPT_MAX);
-          this.moreAfter.value = true;
-        }
-      }
-      this.messages.value = all;
-      if (!this.atEnd.value) this.below.value += news.length;
-      const last = news.at(-1);
-      if (last !== undefined) this.announced.value = last;
-    });
-    if (own) {
-      this.unread.value = undefined; // who answers has read
-      void this.toEnd();
-    }
-    if (this.atEnd.value) this.readAll();
+    if (this.loading > 0) this.held.push(() => this.take(added, changed));
+    else if (this.loaded.value) this.take(added, changed);
   }
 
   onRemoved(messageIds: readonly string[]): void {
+    if (this.loading > 0) this.held.push(() => this.onRemoved(messageIds));
     const gone = new Set(messageIds);
     this.messages.value = this.messages.value.filter((one) => !gone.has(one.messageId));
+  }
+
+  private take(added: readonly Message[], changed: readonly Message[]): void {
+    for (const message of changed) this.setQuoted(message);
+    const here = { moreBefore: this.moreBefore.value, moreAfter: this.moreAfter.value };
+    const { messages, news } = merge({ messages: this.messages.value, ...here }, added, changed);
+    const own = news.some((one) => one.own && one.state === "queued");
+    const others = news.filter((one) => !one.own);
+    batch(() => {
+      this.set(cut({ messages, ...here }, KEPT_MAX, this.atEnd.value || own ? "end" : "begin"));
+      if (!this.atEnd.value) this.below.value += others.length;
+      const last = others.at(-1);
+      if (last !== undefined) this.announced.value = last;
+      if (own) this.unread.value = undefined; // who answers has read
+    });
+    if (own) void this.toEnd();
+    if (this.atEnd.value) this.readAll();
   }
 
   // --- reading ---

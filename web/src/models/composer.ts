@@ -72,7 +72,11 @@ export class ComposerModel {
       this.cancelDraft = undefined;
       const answers = reply === undefined ? {} : { reply: { sender: reply.sender, messageId: reply.messageId } };
       await this.client.send(this.conversation, { text: body, ...answers });
-      if (this.text.value === "") this.ports.store.remove(RESCUE + this.conversation);
+      if (this.text.value === "") {
+        // The SDK clears a draft of the same words; an earlier one, of half of them, goes here.
+        this.ports.store.remove(RESCUE + this.conversation);
+        await this.client.setDraft(this.conversation, "");
+      }
     } catch (error) {
       batch(() => {
         if (this.text.value === "") this.text.value = typed;
