@@ -30,9 +30,9 @@ const sentKinds = () => sent().map((body) => body.case);
 const welcome = (head: number) =>
   says({ case: "welcome", value: { user: fromHex(ADA), device: 1, time: BigInt(world.time), head: BigInt(head) } });
 
-function deliver(seq: number) {
+function deliver(seq: number, prev = seq - 1) {
   const { payload } = text(`message ${seq}`);
-  const row = { seq: BigInt(seq), prev: BigInt(seq - 1), kind: 1, conversation: fromHex(TALK), sender: fromHex(BOB) };
+  const row = { seq: BigInt(seq), prev: BigInt(prev), kind: 1, conversation: fromHex(TALK), sender: fromHex(BOB) };
   says({
     case: "deliver",
     value: { ...row, device: 1, messageId: fromHex(idOf(seq)), at: BigInt(seq), payload, contentType: 1 },
@@ -113,6 +113,21 @@ describe("the order of things", () => {
     expect([holder.core.state, holder.core.catchUp]).toEqual(["catching_up", { done: 30, total: 40 }]);
     for (let seq = 31; seq <= 40; seq++) deliver(seq);
     await soon(() => holder.core.state === "live");
+    await holder.stop();
+  });
+
+  it("catching up over a restart of the server says how far it is once that can be known", async () => {
+    const epoch = 2 ** 32;
+    await open();
+    await greet(epoch + 2);
+    const told = () => holder.core.catchUp;
+    expect(told()).toEqual({ done: 0, total: 0 });
+    deliver(1);
+    expect(told()).toEqual({ done: 1, total: 0 });
+    deliver(epoch + 1, 1);
+    expect(told()).toEqual({ done: 2, total: 3 });
+    deliver(epoch + 2);
+    expect(told()).toEqual({ done: 3, total: 3 });
     await holder.stop();
   });
 

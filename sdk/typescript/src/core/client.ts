@@ -13,7 +13,7 @@ import type { Effect } from "./effects.js";
 import * as f from "./frames.js";
 import { Ledger } from "./ledger.js";
 import { connected, type Input, inSession, type State, TABLE } from "./lifecycle.js";
-import { reconnectOf, sameEpoch } from "./numbers.js";
+import { reconnectOf, rowsBetween } from "./numbers.js";
 import { Outbox, RETRY_MS } from "./outbox.js";
 import { Inbox } from "./receiving.js";
 import { ReadRequests, TypingTable } from "./signals.js";
@@ -366,7 +366,7 @@ export class ClientCore {
       this.ledger.write({ save_gap: { at: welcome.time } });
     }
     this.inbox.jump(seq, rev);
-    this.catchUp = { done: 0, total: sameEpoch(seq, welcome.head) ? Math.max(0, welcome.head - seq) : 0 };
+    this.catchUp = { done: 0, total: rowsBetween(seq, welcome.head) };
     this.triedFreshToken = false;
     if (this.watched.length > 0) this.frame({ watch: { users: this.watched.slice(0, this.watchesMax) } });
     this.outbox.sessionBegan();
@@ -440,7 +440,9 @@ export class ClientCore {
 
   private onDeliver(row: f.Deliver, now: number): void {
     if (!this.took(this.inbox.seq.take(row.prev, row.seq), now)) return;
-    this.catchUp.done += 1;
+    const done = this.catchUp.done + 1;
+    const left = rowsBetween(row.seq, this.head);
+    this.catchUp = { done, total: left === 0 && row.seq < this.head ? 0 : done + left };
     if (row.kind !== f.KIND_MESSAGE && row.kind !== f.KIND_OWN_COPY) return; // of a later version: nothing to show
     this.outbox.seen(row.conversation, row.at);
     const own = row.kind === f.KIND_OWN_COPY;

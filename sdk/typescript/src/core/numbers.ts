@@ -4,9 +4,9 @@ import { CLOSES } from "../catalogue.js";
 
 const LOST_WITHOUT_CODE = 1006;
 
-/** Within one epoch rows are counted; seq is epoch << 32 | counter. */
-export const sameEpoch = (one: number, other: number): boolean =>
-  Math.floor(one / 2 ** 32) === Math.floor(other / 2 ** 32);
+/** How many rows lie behind one and up to another, at most. 0 over epochs: seq is epoch << 32 | counter, and each counts anew. */
+export const rowsBetween = (one: number, other: number): number =>
+  Math.floor(one / 2 ** 32) === Math.floor(other / 2 ** 32) ? Math.max(0, other - one) : 0;
 
 /** What a close code asks for (yes, backoff, after_refresh, no) and its name. */
 export function reconnectOf(code: number | undefined): [string, string] {
