@@ -150,6 +150,11 @@ class Client:
         """Why it is closed for good: the name of a close code, such as TOKEN_REVOKED or REPLACED; else ""."""
         return self._closed_reason
 
+    @property
+    def error(self) -> Exception | None:
+        """What closed it from this side: WrongCertificate, or ProfileError when the profile cannot be used."""
+        return self._error
+
     async def wait_state(self, *states: ConnectionState, timeout: float | None = None) -> ConnectionState:  # noqa: ASYNC109
         """Wait until the connection is in one of the states, or CLOSED. Raises TimeoutError."""
         wanted = {*states, ConnectionState.CLOSED}

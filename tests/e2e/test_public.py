@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import ssl
 from pathlib import Path
 
@@ -80,6 +81,32 @@ def test_a_restart_keeps_the_certificate_and_the_page_says_what_to_compare(tmp_p
         assert "--tls-certificate" in page.text
         plain = httpx.get(f"http://127.0.0.1:{own.port}/")  # the engine's own answer on a port that speaks TLS
         assert (plain.status_code, "https://" in plain.text) == (400, True)
+
+
+def test_a_new_certificate_needs_a_new_line_and_keeps_the_history(tmp_path: Path) -> None:
+    with serving(tmp_path / "data", flags=["--public"]) as own:
+        ada, bob = tmp_path / "ada", tmp_path / "bob"
+        for name, profile in (("ada", ada), ("bob", bob)):
+            (line,) = iris("invite", "--data", own.data)
+            iris("join", line, "--as", name, "--profile", profile, "--password", PASSWORD)
+        iris("send", "--profile", bob, "--to", "ada", "before", "--wait", "accepted")
+        iris("tail", "--profile", ada, "--count", "1")
+        assert own.stop() == 0
+        shutil.rmtree(own.data / "tls")
+        own.start()
+        said = iris("tail", "--profile", ada, "--count", "1", "--timeout", "30", code=1)
+        assert "another certificate" in said[0]
+        said = iris("send", "--profile", ada, "--to", "bob", "kept", code=75)
+        assert "another certificate" in "\n".join(said)
+        assert "another certificate" in "\n".join(
+            iris("chat", "--as", "ada", "--profile", ada, "@bob", stdin="", code=None)
+        )
+        (line,) = iris("invite", "--data", own.data)
+        assert "logged in as @ada" in iris("join", line, "--as", "ada", "--profile", ada, "--password", PASSWORD)[0]
+        info = profile_info(ada)
+        assert info is not None
+        assert info.fingerprint == line.rpartition("/")[2]
+        assert objects(iris("tail", "--profile", ada, "--json", "--after", "0", "--count", "1"))[0]["text"] == "before"
 
 
 def test_on_loopback_without_tls_a_line_works_too(tmp_path: Path) -> None:

@@ -131,6 +131,8 @@ class Chat:
 
         async for event in self._me.events():
             if isinstance(event, sdk.ConnectionChange) and event.state == "closed":
+                if self._me.error is not None:
+                    raise self._me.error
                 raise CliError(
                     f"the server closed this device's connection: {self._me.closed_reason or event.reason}",
                     "another program may have logged it out; log in again with `iris login`",

@@ -31,7 +31,8 @@ async def join(
     A new user without a password gets a random one on a loopback server; it is kept in the profile. Elsewhere it is
     asked for, twice with `new_password`. `fingerprint` is that of the server's certificate, for a server that is known
     by it. A profile of another address is refused, or with `moved` logged in anew as another device, without what still
-    waits for the old one. `say` is told what was done. Raises CliError, and what the SDK raises.
+    waits for the old one. Another fingerprint of the same address is taken, after a new log-in: it comes in an
+    invitation. `say` is told what was done. Raises CliError, and what the SDK raises.
     """
     import iris_sdk as sdk
 
@@ -39,9 +40,10 @@ async def join(
     if known is not None:
         if handle is not None and known.handle != handle.removeprefix("@").lower():
             raise CliError(f"{profile} is @{known.handle}, not @{handle}", "give another folder with --profile")
-        if server is None or _same(known.server, server):
+        same = server is None or _same(known.server, server)
+        if same and fingerprint in (None, known.fingerprint):
             return
-        if not moved:
+        if not same and not moved:
             raise CliError(
                 f"{profile} is a device on {known.server}, not on {server}",
                 f"give --server {known.server}, or another folder with --profile",

@@ -115,6 +115,8 @@ class _Tailing:
             await self._me.mark_read(newest)
         if self._count is not None and self.messages >= self._count:
             return False
+        if closed is not None and self._me.error is not None:
+            raise self._me.error
         if closed is not None:
             reason = self._me.closed_reason or closed.reason or "for good"
             raise CliError(f"the server closed this device's connection: {reason}", "log in again with `iris login`")

@@ -297,8 +297,8 @@ class Talks:
             case sdk.ConnectionChange(state="closed"):
                 raise self._closed(self.me.closed_reason or event.reason)
 
-    def _closed(self, reason: str) -> CliError:
-        return CliError(
+    def _closed(self, reason: str) -> Exception:
+        return self.me.error or CliError(
             f"the server closed this device's connection: {reason}",
             "another program may have logged it out; log in again with `iris login`",
         )

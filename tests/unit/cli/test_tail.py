@@ -23,6 +23,7 @@ class FakeClient:
     """A profile with events; ends like a closed connection when told so."""
 
     closed_reason = "TOKEN_REVOKED"
+    error: Exception | None = None
 
     def __init__(self, *events: sdk.Event, printed: int = 0) -> None:
         self.happened = events
