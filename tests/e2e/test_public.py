@@ -49,9 +49,7 @@ def test_two_friends_meet_with_a_line_each(tmp_path: Path) -> None:
 
         (second,) = objects(iris("invite", "--data", own.data, "--json"))
         bob = tmp_path / "bob"
-        iris(
-            "chat", "--server", second["line"], "--as", "bob", "--profile", bob, "--password", PASSWORD, stdin="/quit\n"
-        )
+        iris("chat", second["line"], "--as", "bob", "--profile", bob, "--password", PASSWORD, stdin="/quit\n")
         iris("send", "--profile", bob, "--to", "ada", "hello")
         iris("chat", "--as", "bob", "--profile", bob, stdin="/who\n")  # the profile knows the rest
         assert objects(iris("tail", "--profile", ada, "--json", "--count", "1"))[0]["text"] == "hello"

@@ -241,7 +241,9 @@ def tail(
 
 @app.command(rich_help_panel=TALKING)
 def chat(
-    peer: Annotated[str | None, typer.Argument(metavar="[@HANDLE]", help="Whom to talk to; /to changes it.")] = None,
+    peer: Annotated[
+        str | None, typer.Argument(metavar="[@HANDLE]", help="Whom to talk to; or an iris:// line.")
+    ] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -271,7 +273,10 @@ def chat(
     Without a terminal, and with --plain, a line at a time: /help shows what can be typed.
     """
     from iris.cli.chat import chat as run_chat
+    from iris.cli.invitation import is_invitation
 
+    if is_invitation(peer):
+        server, peer = peer, None
     raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca, plain))
 
 
