@@ -84,6 +84,10 @@ test("the page opens without a network, shows what it has, and what is written t
   if (page === undefined) throw new Error("a tab is open");
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.waitForFunction(() => navigator.serviceWorker.controller !== null);
+  const devtools = await ada.context.newCDPSession(page);
+  const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+  // Playwright's contexts are private windows, in which nothing can be installed.
+  expect(installabilityErrors.filter(({ errorId }) => errorId !== "in-incognito")).toEqual([]);
   await server.kill();
   await page.reload();
   await page.locator(".composer textarea").waitFor();

@@ -9,6 +9,7 @@ import { Server } from "./server.js";
 
 const FOLDER = fileURLToPath(new URL("../../docs/screenshots/", import.meta.url));
 const PHONE = { width: 390, height: 844 };
+const TABLET = { width: 820, height: 1100 };
 const DESK = { width: 1280, height: 800 };
 const SAMPLES: readonly (readonly [string, string])[] = [
   ["mara", "Mara Lindqvist"],
@@ -164,7 +165,14 @@ test("settings", async () => {
 
 test("phone", async () => {
   const { page } = me;
+  await me.openChat("Mara Lindqvist");
+  await page.setViewportSize(TABLET);
+  await shoot(page, "tablet");
   await page.setViewportSize(PHONE);
+  await page.locator(".who").click();
+  await page.getByRole("button", { name: "Block", exact: true }).waitFor();
+  await shoot(page, "phone-person");
+  await page.getByRole("button", { name: "Close", exact: true }).click();
   await page.getByRole("button", { name: "Back to the chats" }).click();
   await page.getByRole("heading", { name: "Chats", exact: true }).waitFor();
   await shoot(page, "phone-list");
@@ -198,5 +206,5 @@ test("offline", async () => {
   await page.locator(".banner.offline").waitFor();
   await shoot(page, "offline");
   await server.up();
-  await me.seesState("In the tunnel", "accepted");
+  await me.message("In the tunnel").locator(".tick-queued").waitFor({ state: "detached", timeout: 60_000 });
 });
