@@ -2,7 +2,8 @@
  * The profile's tables in IndexedDB and how they came to be. One database is one device of one user. Ids are hex, times ms.
  *
  * `MIGRATIONS` only ever grows: the place of a step is the version it leads to. What an index does not find it leaves out, so
- * optional fields say which rows an index holds.
+ * optional fields say which rows an index holds. Payloads are read anew each time they are shown; only what a row is (a message,
+ * or an action on one) is settled when it comes, so a version that knows more kinds of actions adds a step that looks again.
  */
 
 import { type DBSchema, type IDBPDatabase, openDB } from "idb";
