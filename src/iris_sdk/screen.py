@@ -113,14 +113,13 @@ class Screen:
 
     def _actions(self, conversation: bytes, sender: bytes, message_id: bytes) -> list[Written]:
         """Of everything said about a message, what can count."""
-        reactors = self._db.execute(
-            "SELECT DISTINCT sender FROM actions"
-            " WHERE target_sender = ? AND target_id = ? AND kind = 'reaction' LIMIT ?",
-            (sender, message_id, REACTORS_MAX),
+        pairs = self._db.execute(  # of most messages there are none
+            "SELECT DISTINCT kind, sender FROM actions WHERE target_sender = ? AND target_id = ?"
+            " AND (kind = 'reaction' OR sender = target_sender) LIMIT ?",
+            (sender, message_id, REACTORS_MAX + 2),
         ).fetchall()
-        wanted = [("delete", sender), ("edit", sender), *(("reaction", reactor) for (reactor,) in reactors)]
         found = []
-        for kind, who in wanted:
+        for kind, who in pairs:
             row = self._db.execute(
                 f"SELECT {_ROW} FROM actions a JOIN history h ON h.sender = a.sender AND h.message_id = a.message_id"
                 " WHERE a.target_sender = ? AND a.target_id = ? AND a.kind = ? AND a.sender = ? AND h.conversation = ?"
