@@ -8,7 +8,7 @@ import { Server, serverThere } from "./server.js";
 import { Person } from "./world.js";
 
 const SEED = Number(process.env.CHAOS_SEED ?? 1);
-const STEPS = Number(process.env.CHAOS_STEPS ?? 40);
+const STEPS = Number(process.env.CHAOS_STEPS ?? 30);
 
 /** Numbers by chance that follow from a seed (mulberry32). */
 function chance(seed: number): (below: number) => number {
@@ -21,7 +21,7 @@ function chance(seed: number): (below: number) => number {
   };
 }
 
-describe.skipIf(!serverThere())("chaos", { timeout: 60_000 + STEPS * 2_000 }, () => {
+describe.skipIf(!serverThere())("chaos", { timeout: 120_000 + STEPS * 2_000 }, () => {
   let server: Server;
 
   beforeAll(async () => {

@@ -8,7 +8,7 @@ import { nodePlatform } from "../src/platform/node.js";
 import type { Platform, Socket } from "../src/platform/platform.js";
 
 export const PASSWORD = "correct horse battery";
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 
 /** A platform whose tab can end without a word: no timers, no sockets, its locks free, its messages gone. */
 export function mortal(): { platform: Platform; die(): void; cut(): void } {
