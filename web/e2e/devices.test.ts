@@ -94,10 +94,16 @@ test("a device that is unlinked is logged out at once, says so, and can log in a
 
 test("logging out removes everything from this browser", async () => {
   const { page } = ada;
+  const second = await ada.tab();
+  await second.page.getByRole("heading", { name: "Chats", exact: true }).waitFor();
   await page.getByRole("button", { name: "Back", exact: true }).click();
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Log out" }).click();
   await page.getByRole("heading", { name: "Create your account" }).waitFor();
+  await second.page.locator(".banner.closed", { hasText: "removed in another tab" }).waitFor();
+  await second.page.getByRole("button", { name: "Use it here" }).click();
+  await second.page.getByRole("heading", { name: "Create your account" }).waitFor();
+  await second.page.close();
   await page.reload();
   await page.getByRole("heading", { name: "Create your account" }).waitFor();
   await ada.logIn();

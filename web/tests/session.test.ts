@@ -160,6 +160,15 @@ describe("the connection", () => {
     expect(left).toEqual(["revoked"]);
   });
 
+  test("a tab whose profile was closed or removed elsewhere says so, and can be used again", async () => {
+    const { session, iris } = await started();
+    iris.connect({ state: "closed", reason: "ProfileError" });
+    expect(session.connection.banner.value).toMatchObject({
+      action: "here",
+      text: expect.stringContaining("another tab"),
+    });
+  });
+
   test("nobody is online or typing for somebody who is not connected", async () => {
     const { session, iris } = await started();
     iris.connect({ state: "catching_up" });

@@ -269,6 +269,7 @@ export const ar: Catalogue = {
   "connection.now": "حاول الآن",
   "connection.revoked": "سُجّل خروج هذا الجهاز.",
   "connection.replaced": "هذا الجهاز متصل من نسخة أخرى من هذا الملف.",
+  "connection.gone": "أُغلقت رسائل هذا المتصفح أو حُذفت في تبويب آخر.",
   "connection.closed": "غير متصل: {reason}",
   "connection.again": "سجّل الدخول من جديد",
   "connection.reconnect": "استعمله هنا",

@@ -238,6 +238,7 @@ export const en = {
   "connection.now": "Try now",
   "connection.revoked": "This device was logged out.",
   "connection.replaced": "This device is connected from another copy of this profile.",
+  "connection.gone": "This browser’s messages were closed or removed in another tab.",
   "connection.closed": "Not connected: {reason}",
   "connection.again": "Log in again",
   "connection.reconnect": "Use it here",

@@ -31,6 +31,7 @@ export class ConnectionModel {
     const { state, reason, done, total, retryAt } = this.connection.value;
     if (state === "live") return undefined;
     if (state === "closed") {
+      if (reason === "ProfileError") return { kind: "closed", text: t("connection.gone"), action: "here" };
       if (reason === "REPLACED") return { kind: "closed", text: t("connection.replaced"), action: "here" };
       if (/TOKEN|REVOKED|LOGGED_OUT/.test(reason))
         return { kind: "closed", text: t("connection.revoked"), action: "again" };

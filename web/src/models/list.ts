@@ -53,7 +53,8 @@ export class ListModel {
   async start(): Promise<void> {
     const lines = await this.client.conversations();
     batch(() => {
-      this.lines.value = new Map(lines.map((line) => [line.conversation, line]));
+      // What was told while the list was read is newer.
+      this.lines.value = new Map([...lines.map((line) => [line.conversation, line] as const), ...this.lines.value]);
       this.loaded.value = true;
     });
   }
