@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ar } from "../src/i18n/ar.js";
 import { type Entry, en } from "../src/i18n/en.js";
 import { bestLanguage, direction, language, t } from "../src/i18n/index.js";
+import { inviteCode } from "../src/models/auth.js";
 import { colourOf, dayName, errorText, initials, isJumbo, parts, shortTime } from "../src/models/words.js";
 
 afterEach(() => {
@@ -113,6 +114,12 @@ describe("texts of people", () => {
     expect(isJumbo("ok 👍")).toBe(false);
     expect(isJumbo("😀😀😀😀")).toBe(false);
   });
+});
+
+test("an invite is taken as a code or as the line that holds it", () => {
+  expect(inviteCode(" c53361dc1d0c98d6f1fd ")).toBe("c53361dc1d0c98d6f1fd");
+  expect(inviteCode("iris://192.168.1.20:8460/c53361dc1d0c98d6f1fd/617dde68")).toBe("c53361dc1d0c98d6f1fd");
+  expect(inviteCode("")).toBe("");
 });
 
 test("errors say what to do", () => {

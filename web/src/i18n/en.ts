@@ -21,7 +21,9 @@ export const en = {
   "auth.password.show": "Show the password",
   "auth.password.hide": "Hide the password",
   "auth.invite": "Invite code",
-  "auth.invite.hint": "This server lets people in by invitation",
+  "auth.invite.hint":
+    "This server lets people in by invitation. Paste the code, or the whole line that begins with iris://",
+  "auth.warning": "Your browser warned you? Read what to compare.",
   "auth.closed": "This server takes no new accounts.",
   "auth.toLogIn": "I have an account",
   "auth.toRegister": "I am new here",

@@ -7,6 +7,7 @@ import { errorText } from "./words.js";
 
 const HANDLE = /^@?[A-Za-z][A-Za-z0-9_.]{1,30}[A-Za-z0-9]$/;
 const PASSWORD_MIN = 8;
+const LINE = /^iris:\/\/[^/]+\/([^/]+)\//; // what `iris invite` prints: address, code, certificate
 
 export class AuthModel {
   readonly mode = signal<"register" | "logIn">("register");
@@ -71,7 +72,7 @@ export class AuthModel {
     this.failure.value = "";
     try {
       if (registers) {
-        const invite = this.needsInvite.value ? { invite: this.invite.value.trim() } : {};
+        const invite = this.needsInvite.value ? { invite: inviteCode(this.invite.value) } : {};
         await this.clients.api(this.options).register({ handle, password, name: this.name.value.trim(), ...invite });
       }
       const client = await this.clients.logIn(this.options, { handle, password, deviceName: this.deviceName });
@@ -94,4 +95,10 @@ export class AuthModel {
       return false;
     }
   }
+}
+
+/** The code of an invitation, given alone or as the whole line that `iris invite` printed. */
+export function inviteCode(text: string): string {
+  const given = text.trim();
+  return LINE.exec(given)?.[1] ?? given;
 }

@@ -83,6 +83,11 @@ export function Auth({ auth, app, revoked }: { auth: AuthModel; app: AppModel; r
               required
             />
           )}
+          {auth.needsInvite.value && (
+            <p class="hint">
+              <a href="/hello">{t("auth.warning")}</a>
+            </p>
+          )}
           <p class="failure" role="alert">
             {auth.failure.value}
           </p>
