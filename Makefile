@@ -12,6 +12,12 @@ ENGINE := src/iris/_engine.abi3.so
 # Folders count too: a file that was removed changes its folder's time.
 ENGINE_SOURCES := Cargo.toml Cargo.lock pyproject.toml $(shell find engine protocol/iris -not -name '*.md' 2>/dev/null)
 SDK_TS := sdk/typescript
+WEB := web
+# What `make web` makes last; the package serves the folder it lies in.
+WEB_BUILT := src/iris/web_assets/index.html
+WEB_SOURCES := $(shell find $(WEB)/src $(WEB)/public $(SDK_TS)/src -type f -not -path '*/icons/*' 2>/dev/null) \
+	$(addprefix $(WEB)/,index.html vite.config.ts scripts/icons.mjs package-lock.json)
+CHROMIUM ?= /usr/bin/chromium
 TEST_WORKERS ?= 3
 SEEDS ?= 5000
 PYTEST_ARGS ?=
@@ -30,19 +36,26 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
 
-run: $(ENGINE) ## set up, start Iris on loopback, let two sample users talk
+run: $(ENGINE) web-if-possible ## set up, start Iris on loopback, let two sample users talk
 	@exec $(BIN)/iris up
 
 test: setup lint rust-test fuzz-some py-test ## set up, then every check and every test
 
 setup: $(VENV)/.dev $(ENGINE) ## everything `make test` needs, without testing
 
-build: $(VENV)/.dev ## the wheel, into dist/
+web: $(WEB_BUILT) ## the web client, into the package (needs Node.js)
+
+web-if-possible:
+	@if scripts/doctor.sh node >/dev/null 2>&1; then $(MAKE) --no-print-directory web \
+		|| echo "iris: the web client could not be built; everything else works without it" >&2; \
+	elif [ ! -e $(WEB_BUILT) ]; then echo "iris: no web client, because Node.js 20 or newer with npm is missing" >&2; fi
+
+build: $(VENV)/.dev web-if-possible ## the wheel, into dist/
 	@scripts/doctor.sh build
 	$(BIN)/maturin build --release --locked --out dist
 
@@ -79,8 +92,16 @@ fuzz-some: ## the fuzz targets' kept inputs and 20 s of each; says loudly when t
 py-test: setup ## pytest
 	$(BIN)/python -m pytest -q -n $(TEST_WORKERS) $(PYTEST_ARGS)
 
-test-web: $(SDK_TS)/node_modules/.stamp ## the TypeScript SDK: types, lint, tests
-	cd $(SDK_TS) && npm run --silent check && npm run --silent test
+test-web: ## the TypeScript SDK and the web client: types, lint, tests, sizes, flows in Chromium
+	@if scripts/doctor.sh node; then $(MAKE) --no-print-directory test-web-here; \
+	else echo "iris: SKIPPED: the TypeScript SDK and the web client are not tested here" >&2; fi
+
+test-web-here: $(SDK_TS)/node_modules/.stamp $(WEB)/node_modules/.stamp $(WEB_BUILT)
+	cd $(SDK_TS) && npm run --silent check && npm run --silent test && npm run --silent size
+	cd $(WEB) && npm run --silent check && npm run --silent test
+	@if [ ! -x "$(CHROMIUM)" ]; then echo "iris: SKIPPED: no Chromium at $(CHROMIUM) (make browser): the flows are not tested" >&2; \
+	elif [ ! -x $(BIN)/iris ]; then echo "iris: SKIPPED: Iris is not set up (make setup): the flows are not tested" >&2; \
+	else cd $(WEB) && CHROMIUM="$(CHROMIUM)" npm run --silent e2e; fi
 
 crash: setup ## kill -9 (KILLS=100) and power cuts (CUTS=20, need root) of a server under load
 	$(BIN)/python -m tests.chaos.kill --rounds $(KILLS)
@@ -111,13 +132,24 @@ doctor: ## is everything there that building needs?
 	@scripts/doctor.sh python && scripts/doctor.sh build && echo "iris: all there"
 
 clean: ## remove what was built; iris-data/ stays
-	rm -rf $(VENV) target dist $(ENGINE) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) target dist $(ENGINE) src/iris/web_assets .mypy_cache .ruff_cache .pytest_cache
 
 # --- set-up, once ---
 $(SDK_TS)/node_modules/.stamp: $(SDK_TS)/package.json $(SDK_TS)/package-lock.json
 	@scripts/doctor.sh node
 	@echo "iris: installing the pinned npm packages into $(SDK_TS)"
 	@cd $(SDK_TS) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(WEB)/node_modules/.stamp: $(WEB)/package.json $(WEB)/package-lock.json
+	@scripts/doctor.sh node
+	@echo "iris: installing the pinned npm packages into $(WEB)"
+	@cd $(WEB) && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(WEB_BUILT): $(WEB_SOURCES) | $(SDK_TS)/node_modules/.stamp $(WEB)/node_modules/.stamp
+	@echo "iris: building the web client"
+	@cd $(WEB) && npm run --silent build -- --logLevel warn
 	@touch $@
 
 $(BIN)/python:

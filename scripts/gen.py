@@ -30,7 +30,7 @@ RETRIES = ("never", "after", "gap", "new_stream")
 ANSWERS = ("Send", "frame", "http")
 RECONNECTS = ("yes", "backoff", "after_refresh", "no")
 UNITS = ("bytes", "items", "per_second", "us", "ms", "days")
-PLACES = ("engine", "edge", "shard", "http", "store", "sdk")
+PLACES = ("engine", "edge", "shard", "http", "store", "sdk", "content")  # content: inside the payload, clients only
 AT_LIMIT = ("refuse", "close", "pause", "shed", "end")
 
 Table = dict[str, dict[str, Any]]
@@ -165,7 +165,7 @@ class LimitInfo(NamedTuple):
     default: int
     unit: Literal["bytes", "items", "per_second", "us", "ms", "days"]
     scope: str
-    where: Literal["engine", "edge", "shard", "http", "store", "sdk"]
+    where: Literal["engine", "edge", "shard", "http", "store", "sdk", "content"]
     at_limit: Literal["refuse", "close", "pause", "shed", "end"]
     answer: str
     metric: str
@@ -221,8 +221,9 @@ RUST_HEAD = """//! Errors, close codes and default limits of Iris.
 
 
 def rust_catalogue(errors: Table, closes: Table, limits: Table) -> str:
-    """The text of catalogue.rs; formatted as rustfmt would."""
+    """The text of catalogue.rs; formatted as rustfmt would. The engine never looks inside a payload."""
     out = [RUST_HEAD]
+    limits = {name: entry for name, entry in limits.items() if entry["where"] != "content"}
     for module, doc, kind, table, key, words in (
         ("error", "Why a frame was refused.", "u32", errors, "code", "meaning"),
         ("close", "Why a connection was closed.", "u16", closes, "code", "meaning"),

@@ -37,6 +37,7 @@ from iris.http.keys import KeyRing
 from iris.http.passwords import Argon2Profile, Passwords
 from iris.http.server import ApiServer
 from iris.http.service import ApiSettings
+from iris.http.web import PACKAGED, read_files
 from iris.logs import logger
 from iris.metrics import Metrics, NodeStats
 from iris.shard import upkeep
@@ -44,6 +45,7 @@ from iris.shard.authority import NodeAuthority
 from iris.shard.node import ShardNode
 from iris.store import StoreError, open_store
 from iris.store.port import Store
+from iris.wire.certificate import fingerprint, own_certificate, spelled
 from iris.wire.engine import EnginePort, open_engine
 
 EXIT_STORE_FAILED = 3
@@ -97,6 +99,7 @@ class Node:
         self._failure: StoreError | None = None
         self.audit = upkeep.Audit()
         self._ready = False
+        self._fingerprint = ""
 
     async def run(self, on_ready: Callable[[str, str], None]) -> StoreError | None:
         """Serve until a signal or a failure of the store; the failure."""
@@ -158,10 +161,12 @@ class Node:
                 home_region=settings.home_region,
                 access_token_ms=settings.token_lifetime_s * 1000,
                 leeway_ms=settings.clock_leeway_s * 1000,
+                fingerprint=lambda: spelled(self._fingerprint),
             ),
             limits=limits,
             clock=lambda: time.time_ns() // 1_000_000,
             on_refused=self._on_http_refused,
+            web=read_files(PACKAGED),
         )
         self._api = ApiServer(self._app, settings.data / "api.sock", limits)
         self._admin_socket = AdminSocket(settings.data, self._admin_handlers())
@@ -270,6 +275,8 @@ class Node:
         settings = self.settings
         if settings.tls_certificate is None or settings.tls_key is None:
             return None, None
+        own = settings.tls_certificate == own_certificate(settings.data)[0]
+        self._fingerprint = fingerprint(settings.tls_certificate) if own else ""
         return _read(settings.tls_certificate), _read(settings.tls_key)
 
     def _reload(self) -> None:
@@ -334,7 +341,7 @@ class Node:
         result = await self.authority.ask(invite_unit(code), None, CreateInvite(uses))
         if not isinstance(result, Done):
             raise AdminError("the invite was not stored; try again")
-        return {"invite": code}
+        return {"invite": code, "url": self.url, "fingerprint": self._fingerprint or None}
 
     async def _stats(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         stats = self._node_stats()

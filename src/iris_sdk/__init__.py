@@ -8,12 +8,15 @@
         async for event in me.events():
             ...
 
-`Client` is the manual's first page; `events` says what can happen, `errors` what can be raised, `ApiClient` what an
-account can do. Everything public is here.
+`Client.screen` is what people see of a conversation, with replies, reactions, edits and deletions. `Client` is the
+manual's first page; `events` says what can happen, `errors` what can be raised, `ApiClient` what an account can do.
+Everything public is here.
 """
 
 from iris_sdk.api import Account, ApiClient, Contact, DeviceInfo, Me, Privacy
-from iris_sdk.client import Client, connect
+from iris_sdk.client import Client, Named, connect
+from iris_sdk.content import Content, Delete, Edit, Mention, Reaction, Ref, Text, Unknown
+from iris_sdk.core.conversation import Reacted, Shown
 from iris_sdk.errors import (
     ApiError,
     ClientClosed,
@@ -27,8 +30,10 @@ from iris_sdk.errors import (
     ProfileError,
     Status,
     UnknownUser,
+    WrongCertificate,
 )
 from iris_sdk.events import (
+    Acted,
     ConnectionChange,
     ConnectionState,
     Conversation,
@@ -47,6 +52,7 @@ from iris_sdk.profile import ProfileInfo, login, profile_info, register
 
 __all__ = [
     "Account",
+    "Acted",
     "ApiClient",
     "ApiError",
     "Client",
@@ -54,16 +60,21 @@ __all__ = [
     "ConnectionChange",
     "ConnectionState",
     "Contact",
+    "Content",
     "Conversation",
+    "Delete",
     "DeviceInfo",
+    "Edit",
     "Event",
     "HistoryGap",
     "IrisError",
     "LoggedOut",
     "Me",
+    "Mention",
     "Message",
     "MessageExpired",
     "MessageRefused",
+    "Named",
     "Offline",
     "OutboxFull",
     "OwnCopy",
@@ -72,13 +83,20 @@ __all__ = [
     "Privacy",
     "ProfileError",
     "ProfileInfo",
+    "Reacted",
+    "Reaction",
     "ReadSync",
+    "Ref",
     "Row",
     "Sent",
+    "Shown",
     "StateChange",
     "Status",
+    "Text",
     "Typing",
+    "Unknown",
     "UnknownUser",
+    "WrongCertificate",
     "connect",
     "login",
     "profile_info",

@@ -1,6 +1,6 @@
 """Where a server is, and whether it may be spoken to.
 
-TLS with verified certificate and host name; plain connections only on loopback.
+TLS with verified certificate and host name, or with one pinned certificate; plain connections only on loopback.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from iris_sdk.errors import ProfileError
+from iris_sdk.pinning import normal_fingerprint, pinned_context
 
 _SCHEMES = {"http": False, "ws": False, "https": True, "wss": True}
 
@@ -22,6 +23,7 @@ class Address(NamedTuple):
     port: int
     tls: bool
     ca_file: str | None  # trust this CA instead of the system's
+    fingerprint: str | None = None  # SHA-256 of the one certificate that is taken, instead of any CA
 
     @property
     def api_url(self) -> str:
@@ -43,6 +45,8 @@ class Address(NamedTuple):
         """None for a plain connection. Raises ProfileError when the CA file cannot be used."""
         if not self.tls:
             return None
+        if self.fingerprint is not None:
+            return pinned_context(self.fingerprint)
         try:
             context = ssl.create_default_context(cafile=self.ca_file)  # checks certificate and host name
         except (OSError, ssl.SSLError) as error:
@@ -51,8 +55,11 @@ class Address(NamedTuple):
         return context
 
 
-def parse_server(server: str, ca_file: str | None = None) -> Address:
-    """The address in a server URL: http, https, ws or wss. Raises ProfileError."""
+def parse_server(server: str, ca_file: str | None = None, fingerprint: str | None = None) -> Address:
+    """The address in a server URL: http, https, ws or wss. Raises ProfileError.
+
+    With `fingerprint` the server is known by its certificate's SHA-256, whatever its name and who signed it.
+    """
     refused = ProfileError(f"{server!r} is not a server address such as https://chat.example.org")
     try:
         parts = urlsplit(server if "://" in server else f"https://{server}")
@@ -62,7 +69,11 @@ def parse_server(server: str, ca_file: str | None = None) -> Address:
     tls = _SCHEMES.get(parts.scheme.lower())
     if tls is None or not parts.hostname or parts.path not in ("", "/") or parts.query or parts.username:
         raise refused
-    address = Address(parts.hostname, port or (443 if tls else 80), tls, ca_file)
+    if fingerprint is not None:
+        if not tls:
+            raise ProfileError(f"{server}: without TLS there is no certificate to compare")
+        fingerprint = normal_fingerprint(fingerprint)
+    address = Address(parts.hostname, port or (443 if tls else 80), tls, ca_file, fingerprint)
     if not tls and not address.loopback:
         raise ProfileError(f"{server}: without TLS only a server on this machine (loopback) is spoken to")
     return address

@@ -1,6 +1,7 @@
 """ApiClient: the HTTP API (accounts, devices, lists), one method per route.
 
-Every method raises ApiError (UnknownUser) when the server says no and Offline when it cannot be reached.
+Every method raises ApiError (UnknownUser) when the server says no, Offline when it cannot be reached, WrongCertificate
+when it is not the one whose certificate was pinned.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import quote
 from iris_sdk.address import Address, parse_server
 from iris_sdk.errors import ApiError, Offline, UnknownUser
 from iris_sdk.ids import normal_handle
+from iris_sdk.pinning import wrong_certificate
 
 if TYPE_CHECKING:
     import httpx
@@ -327,6 +329,8 @@ class ApiClient:
         try:
             return await self._http.request(method, path, json=body, params=params, headers=headers)
         except httpx.TransportError as error:
+            if (wrong := wrong_certificate(error)) is not None:
+                raise wrong from error
             raise Offline(f"{self.address.api_url} cannot be reached: {error or type(error).__name__}") from error
 
 

@@ -17,14 +17,16 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from iris_sdk import schema
 from iris_sdk.address import parse_server
 from iris_sdk.addressing import Addressing
 from iris_sdk.api import ApiClient
 from iris_sdk.catalogue import Limits
-from iris_sdk.content import encode_text
+from iris_sdk.content import Action, Delete, Edit, Mention, Reaction, Ref, Text, encode
 from iris_sdk.convert import peer_text, to_ephemeral, to_row, to_status
+from iris_sdk.core.conversation import Shown
 from iris_sdk.errors import (
     ApiError,
     IrisError,
@@ -41,9 +43,23 @@ from iris_sdk.holder import Ephemeral, Holder
 from iris_sdk.ids import direct_conversation, is_conversation_text, is_user_text, normal_handle, peer_of, user_from_text
 from iris_sdk.ids import user_text as to_text
 from iris_sdk.profile import LOCK, ProfilePath, TokenKeeper, now_ms
-from iris_sdk.store import Reader
+from iris_sdk.screen import Screen
+from iris_sdk.store import HistoryRow, Reader
 from iris_sdk.subscription import Subscription, Watchers
 from iris_sdk.worker import POLL_S, FileLock, StoreWorker
+
+
+class Named(Protocol):
+    """Anything that names a message: an event, a row, what is shown, a Ref."""
+
+    @property
+    def sender(self) -> str:
+        """A user id."""
+
+    @property
+    def message_id(self) -> str:
+        """The sender's id for it."""
+
 
 HANDLE_FRESH_MS = 3_600_000  # a handle may change hands: after this it is asked for again
 RANKS = {"queued": 0, "accepted": 1, "delivered": 2, "read": 3}
@@ -74,15 +90,16 @@ class Client:
         """Open the profile and begin to connect; does not wait for the connection. Raises ProfileError."""
         if self._open:
             return self
-        reader = Reader(schema.connect(self._folder))
-        self._reader = reader
+        db = schema.connect(self._folder)
+        self._reader = reader = Reader(db)
+        self._screen = Screen(db)
         self._worker = StoreWorker(schema.connect(self._folder))
         self._user_id: bytes = reader.meta("user")
         self.user: str = to_text(self._user_id)
         self.handle: str = reader.meta("handle")
         self.device: int = reader.meta("device")
         self.server: str = reader.meta("server")
-        address = parse_server(self.server, reader.meta("ca_file"))
+        address = parse_server(self.server, reader.meta("ca_file"), reader.meta("fingerprint"))
         self._tokens = TokenKeeper(self._folder, reader, self._worker, address)
         self.api = ApiClient(address, token=self._tokens.access, adopt=self._tokens.adopt)
         self._watchers = Watchers(reader, self._user_id)
@@ -133,6 +150,11 @@ class Client:
         """Why it is closed for good: the name of a close code, such as TOKEN_REVOKED or REPLACED; else ""."""
         return self._closed_reason
 
+    @property
+    def error(self) -> Exception | None:
+        """What closed it from this side: WrongCertificate, or ProfileError when the profile cannot be used."""
+        return self._error
+
     async def wait_state(self, *states: ConnectionState, timeout: float | None = None) -> ConnectionState:  # noqa: ASYNC109
         """Wait until the connection is in one of the states, or CLOSED. Raises TimeoutError."""
         wanted = {*states, ConnectionState.CLOSED}
@@ -143,17 +165,63 @@ class Client:
 
     # --- sending ---
 
-    async def send(self, to: str, text: str) -> Sent:
+    async def send(
+        self, to: str, text: str, *, reply_to: Named | None = None, forwarded: bool = False,
+        mentions: Iterable[Mention] = (),
+    ) -> Sent:  # fmt: skip
         """Put a message into the outbox. It is durable when this returns; `wait` tells what becomes of it.
 
         `to` is a handle (@bob), a user id or a conversation id. A handle that is not known here, with no server to
         ask, is looked up when there is one; nobody has it: the message is refused. Raises UnknownUser,
-        PayloadTooLarge, OutboxFull, ApiError SELF.
+        PayloadTooLarge, OutboxFull, ApiError SELF; ValueError for mentions outside the text.
         """
-        return (await self.send_many(to, [text]))[0]
+        answered = None if reply_to is None else _ref(reply_to)
+        return (await self._put(to, [Text(text, answered, forwarded, tuple(mentions))]))[0]
 
     async def send_many(self, to: str, texts: Iterable[str]) -> list[Sent]:
         """Put several messages to one recipient into the outbox, in order, all or none. Raises as `send`."""
+        return await self._put(to, [Text(text) for text in texts])
+
+    async def reply(self, message: Named, text: str) -> Sent:
+        """Answer a message that is in the profile. Raises as `react`."""
+        return await self.send(self._talk_of(message), text, reply_to=message)
+
+    async def forward(self, message: Named, to: str) -> Sent:
+        """Send the words of a message to somebody else, marked as such. Raises as `send`; ValueError for no text."""
+        shown = self.shown(message)
+        if shown is None or shown.kind != "text":
+            raise ValueError("only a text can be forwarded")
+        return await self.send(to, shown.body, forwarded=True, mentions=shown.mentions)
+
+    async def react(self, message: Named, emoji: str) -> Sent:
+        """Put an emoji to a message, in place of the one before; "" takes it back.
+
+        `message` is anything with `sender` and `message_id`: an event, a row, what is shown, a Ref. Raises KeyError
+        when it is not in the profile, ValueError for a long emoji or a message whose recipient is not known yet, and
+        what `send` raises.
+        """
+        return await self._act(message, Reaction(_ref(message), emoji))
+
+    async def edit(self, message: Named, text: str, mentions: Iterable[Mention] = ()) -> Sent:
+        """Give a text of mine other words, for everyone. Raises as `react`; ValueError when it is no text of mine."""
+        shown = self.shown(message)
+        if message.sender != self.user or shown is None or shown.kind != "text":
+            raise ValueError("only a text of one's own can be edited")
+        return await self._act(message, Edit(_ref(message), text, tuple(mentions)))
+
+    async def delete(self, message: Named) -> Sent:
+        """Delete a message of mine for everyone; a note stays. Raises as `react`; ValueError when it is not mine."""
+        if message.sender != self.user:
+            raise ValueError("only a message of one's own can be deleted for everyone; hide it for yourself")
+        return await self._act(message, Delete(_ref(message)))
+
+    async def hide(self, message: Named) -> None:
+        """Delete a message for me, on this device only: it is not shown here any more. Raises KeyError."""
+        row = self._row_of(message)
+        await self._worker.run(lambda writer: writer.hide(row.sender, row.message_id))
+        self._changed()
+
+    async def _put(self, to: str, contents: Iterable[Text | Action]) -> list[Sent]:
         handle = "" if is_conversation_text(to) or is_user_text(to) else to.removeprefix("@").lower()
         try:
             conversation = await self._conversation(to)
@@ -164,15 +232,30 @@ class Client:
                 raise
             conversation = b""
         payloads: list[tuple[bytes, str | None]] = []
-        for text in texts:
-            payload = encode_text(text)
+        for content in contents:
+            payload = encode(content, self._limits)
             if len(payload) > self._payload_bytes_max:
                 raise PayloadTooLarge(f"{len(payload)} bytes; the limit is {self._payload_bytes_max}")
-            payloads.append((payload, text))
+            payloads.append((payload, content.body if isinstance(content, Text) else None))
         most = self._limits.outbox_messages_max
         made = await self._worker.run(lambda writer: writer.enqueue(conversation, payloads, now_ms(), most, handle))
         self._changed()
         return [Sent(message_id.hex(), n) for message_id, n in made]
+
+    async def _act(self, message: Named, action: Action) -> Sent:
+        return (await self._put(self._talk_of(message), [action]))[0]
+
+    def _row_of(self, message: Named) -> HistoryRow:
+        row = self._reader.row(user_from_text(message.sender), bytes.fromhex(message.message_id))
+        if row is None:
+            raise KeyError(message.message_id)
+        return row
+
+    def _talk_of(self, message: Named) -> str:
+        conversation = self._row_of(message).conversation
+        if not conversation:
+            raise ValueError("its recipient is not known yet")
+        return conversation.hex()
 
     async def wait(self, message_id: str, state: str = "accepted", timeout: float | None = None) -> Status:  # noqa: ASYNC109
         """Wait until a message of mine is accepted, delivered or read (or further). `timeout` in seconds.
@@ -243,11 +326,23 @@ class Client:
         """The newest rows with somebody in the order in which both sides show them: by (at, sender, message_id)."""
         return [to_row(row, self._user_id) for row in self._reader.screen(self._known_conversation(who), limit)]
 
+    def screen(self, who: str, limit: int = 50, before: Named | None = None) -> list[Shown]:
+        """What is shown of a conversation: the newest messages, or those next above `before`, oldest first.
+
+        Edits, deletions and reactions are in the messages that they are about. Messages deleted for me are left out.
+        """
+        above = None if before is None else _ref(before)
+        return self._screen.page(self._known_conversation(who), limit, above)
+
+    def shown(self, message: Named) -> Shown | None:
+        """One message as it is shown, such as what a reply answers; None when it is not here, or hidden."""
+        return self._screen.one(_ref(message))
+
     def conversations(self) -> list[Conversation]:
         """All conversations, newest first."""
         return [
             Conversation(conversation.hex(), peer_text(conversation, self._user_id), last_at, unread)
-            for conversation, last_at, unread in self._reader.conversations()
+            for conversation, last_at, unread in self._screen.conversations()
         ]
 
     # --- people ---
@@ -388,6 +483,10 @@ class Client:
         self._error = error if isinstance(error, IrisError) else ProfileError(f"{type(error).__name__}: {error}")
         self._enter(ConnectionState.CLOSED, type(error).__name__)
         self._watchers.close(self._error)
+
+
+def _ref(message: Named) -> Ref:
+    return Ref(message.sender, message.message_id)
 
 
 async def connect(profile: ProfilePath, *, hold: bool = True) -> Client:

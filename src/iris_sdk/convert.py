@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from iris_sdk._pb import frames_pb2 as pb
 from iris_sdk.catalogue import ErrorCode
+from iris_sdk.content import Delete, Edit, Reaction, decode
 from iris_sdk.core import effects as fx
 from iris_sdk.errors import Status
 from iris_sdk.events import (
+    Acted,
     ConnectionChange,
     ConnectionState,
     Event,
@@ -50,16 +52,19 @@ def to_event(row: HistoryRow | ReadRow, after: int, user: bytes) -> Event | None
     if row.kind == "gap":
         return HistoryGap(n, row.at)
     message_id = row.message_id.hex()
-    if row.kind == "message":
+    peer, new = peer_text(row.conversation, user), row.kind == "message" or (row.kind == "own" and row.n > after)
+    content = decode(row.payload, row.content_type, row.alg) if new else None
+    if isinstance(content, Reaction | Edit | Delete):
+        return Acted(n, message_id, conversation, user_text(row.sender), row.device, row.seq, row.at, content)
+    if content is not None and row.kind == "message":
         return Message(
             n, message_id, conversation, user_text(row.sender), row.device, row.seq, row.at, row.text, row.payload,
-            row.content_type,
+            row.content_type, content,
         )  # fmt: skip
-    peer = peer_text(row.conversation, user)
-    if row.kind == "own" and row.n > after:
+    if content is not None:
         return OwnCopy(
             n, message_id, conversation, peer, user_text(row.sender), row.device, row.seq, row.at, row.text,
-            row.payload, row.content_type, row.state,
+            row.payload, row.content_type, row.state, content,
         )  # fmt: skip
     if row.state == "queued":
         return None
@@ -70,7 +75,7 @@ def to_row(row: HistoryRow, user: bytes) -> Row:
     return Row(
         row.n, row.changed, row.kind, row.conversation.hex(), peer_text(row.conversation, user),
         user_text(row.sender) if row.sender else "", row.device, row.message_id.hex(), row.seq, row.at, row.state,
-        error_name(row.code), row.text, row.payload,
+        error_name(row.code), row.text, row.payload, decode(row.payload, row.content_type, row.alg),
     )  # fmt: skip
 
 

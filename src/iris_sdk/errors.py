@@ -4,6 +4,7 @@ IrisError
 ├─ ApiError            the server said no; `name` is in the catalogue
 │  └─ UnknownUser
 ├─ Offline             the server cannot be reached
+├─ WrongCertificate    another server answers, or ours has a new certificate
 ├─ ProfileError        no profile there, or not one that may be used
 ├─ LoggedOut           the server takes no token of this device any more
 ├─ ClientClosed        close() was called
@@ -66,6 +67,14 @@ class UnknownUser(ApiError):
 
 class Offline(IrisError):
     """The server cannot be reached."""
+
+
+class WrongCertificate(IrisError):
+    """The server's certificate is not the one whose fingerprint was given. Nothing was sent to it."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"the server shows another certificate: its SHA-256 is {found}, and {expected} was expected")
+        self.expected, self.found = expected, found
 
 
 class ProfileError(IrisError):

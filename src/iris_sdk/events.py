@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
+from iris_sdk.content import Action, Content, Unknown
+
+_NOTHING = Unknown(b"", 0, 0)
+
 
 class ConnectionState(StrEnum):
     """What the client's connection is doing."""
@@ -24,7 +28,7 @@ class ConnectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody wrote to me. `text` is None when this version cannot read the payload."""
+    """Somebody wrote to me. `text` is None when this version cannot read the payload; `content` says more."""
 
     n: int
     message_id: str
@@ -36,6 +40,7 @@ class Message:
     text: str | None
     payload: bytes
     content_type: int
+    content: Content = _NOTHING
     kind: ClassVar[str] = "message"
 
 
@@ -55,7 +60,26 @@ class OwnCopy:
     payload: bytes
     content_type: int
     state: str
+    content: Content = _NOTHING
     kind: ClassVar[str] = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """Somebody reacted to a message, edited or deleted it: another, or I from another of my devices.
+
+    Whether it counts is for `Client.shown` to say: an edit of somebody else's message does not.
+    """
+
+    n: int
+    message_id: str
+    conversation: str
+    sender: str
+    device: int
+    seq: int
+    at: int
+    action: Action
+    kind: ClassVar[str] = "action"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +146,7 @@ class ConnectionChange:
     kind: ClassVar[str] = "connection"
 
 
-Event = Message | OwnCopy | StateChange | ReadSync | HistoryGap | Presence | Typing | ConnectionChange
+Event = Message | OwnCopy | Acted | StateChange | ReadSync | HistoryGap | Presence | Typing | ConnectionChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +171,7 @@ class Row:
     code: str
     text: str | None
     payload: bytes
+    content: Content = _NOTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from websockets.typing import Subprotocol
 
 from iris_sdk.address import Address
 from iris_sdk.catalogue import CloseCode, Limits
+from iris_sdk.pinning import wrong_certificate
 
 SUBPROTOCOL = "iris.v1.pb"
 OPEN_TIMEOUT_S = 15.0
@@ -37,7 +38,7 @@ class Link:
 
     @classmethod
     async def open(cls, address: Address, context: ssl.SSLContext | None, limits: Limits) -> Link:
-        """Raises LinkLost."""
+        """Raises LinkLost, WrongCertificate."""
         try:
             websocket = await _Connect(
                 address.connect_url,
@@ -56,6 +57,8 @@ class Link:
             code = CloseCode.TOO_MANY_CONNECTIONS if busy else None
             raise LinkLost(code, f"HTTP {error.response.status_code}") from error
         except (OSError, InvalidHandshake, InvalidURI, EOFError) as error:
+            if (wrong := wrong_certificate(error)) is not None:
+                raise wrong from error
             raise LinkLost(None, str(error) or type(error).__name__) from error
         if websocket.subprotocol != SUBPROTOCOL:
             await websocket.close()

@@ -37,6 +37,7 @@ class ProfileInfo:
     device: int
     ca_file: str | None
     printed: int
+    fingerprint: str | None = None  # of the server's certificate, when it was pinned
 
 
 def now_ms() -> int:
@@ -52,9 +53,13 @@ async def register(
     name: str | None = None,
     invite: str | None = None,
     ca_file: str | None = None,
+    fingerprint: str | None = None,
 ) -> Account:
-    """Make an account; then `login` links a device. Raises ApiError, Offline, ProfileError (a bad address)."""
-    async with ApiClient(server, ca_file) as api:
+    """Make an account; then `login` links a device.
+
+    Raises ApiError, Offline, ProfileError (a bad address), WrongCertificate.
+    """
+    async with ApiClient(parse_server(server, ca_file, fingerprint)) as api:
         return await api.register(handle, password, name=name, invite=invite)
 
 
@@ -66,14 +71,16 @@ async def login(
     *,
     device_name: str | None = None,
     ca_file: str | None = None,
+    fingerprint: str | None = None,
 ) -> Account:
     """Link a device and make its profile in the folder `profile`.
 
     A profile of the same user keeps its history and becomes the new device. Raises ApiError, Offline, and
-    ProfileError when the folder holds another user's profile or is in use.
+    ProfileError when the folder holds another user's profile or is in use. With `fingerprint` (SHA-256, hex) the
+    server is known by its certificate alone, now and later; another one raises WrongCertificate.
     """
     folder = Path(profile)
-    address = parse_server(server, _absolute(ca_file))
+    address = parse_server(server, _absolute(ca_file), fingerprint)
     lock = FileLock(folder / LOCK)
     if schema.exists(folder) and not lock.try_acquire():
         raise ProfileError(f"the profile {folder} is in use by another process")
@@ -115,6 +122,7 @@ async def _write(folder: Path, address: Address, said: Session) -> int | None:
         writer.set_meta(
             server=address.api_url,
             ca_file=address.ca_file,
+            fingerprint=address.fingerprint,
             user=user,
             device=said.device,
             handle=said.handle,
@@ -153,6 +161,7 @@ def profile_info(profile: ProfilePath) -> ProfileInfo | None:
             reader.meta("device"),
             reader.meta("ca_file"),
             int(reader.meta("printed", 0)),
+            reader.meta("fingerprint"),
         )
     except (TypeError, ValueError, AttributeError) as error:
         raise ProfileError(f"{folder / schema.FILE} is damaged: it does not say whose profile it is") from error

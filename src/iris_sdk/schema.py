@@ -12,8 +12,9 @@ from pathlib import Path
 
 from iris_sdk.database import Database
 from iris_sdk.errors import ProfileError
+from iris_sdk.screen import note_old_actions
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x49524953  # "IRIS"
 FILE = "profile.db"
 BUSY_MS = 15_000  # another process commits: longer than any fsync seen
@@ -26,7 +27,24 @@ CREATE TABLE unaddressed (
 );
 CREATE INDEX unaddressed_handle ON unaddressed (handle, id);
 """
-MIGRATIONS = {1: _UNADDRESSED}  # from this version to the next one
+_ACTIONS = """
+CREATE TABLE actions (
+  target_sender BLOB NOT NULL,           -- on what the row of history hangs
+  target_id BLOB NOT NULL,
+  kind TEXT NOT NULL,                    -- reaction, edit or delete
+  sender BLOB NOT NULL,                  -- of the row
+  message_id BLOB NOT NULL,
+  PRIMARY KEY (target_sender, target_id, kind, sender, message_id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX actions_row ON actions (sender, message_id);
+CREATE INDEX history_queued ON history (conversation, n) WHERE state = 'queued';
+CREATE TABLE hidden (                    -- deleted for me, on this device
+  sender BLOB NOT NULL,
+  message_id BLOB NOT NULL,
+  PRIMARY KEY (sender, message_id)
+) WITHOUT ROWID;
+"""
+MIGRATIONS = {1: _UNADDRESSED, 2: _ACTIONS}  # from this version to the next one
 
 TABLES = (
     """
@@ -81,6 +99,7 @@ CREATE TABLE handles (
 ) WITHOUT ROWID;
 """
     + _UNADDRESSED
+    + _ACTIONS
 )
 
 
@@ -131,6 +150,8 @@ def _migrate(db: sqlite3.Connection) -> None:
     db.execute("BEGIN IMMEDIATE")
     for version in range(_pragma(db, "user_version"), VERSION):  # another process may have been quicker
         _execute(db, MIGRATIONS[version])
+        if version == 2:
+            note_old_actions(db)
         db.execute(f"PRAGMA user_version = {version + 1}")
     db.execute("COMMIT")
 

@@ -17,10 +17,11 @@ from iris_sdk.content import ALGORITHM, CONTENT_TYPE, decode_text
 from iris_sdk.core import Saved, SavedConversation
 from iris_sdk.core import effects as fx
 from iris_sdk.errors import OutboxFull
+from iris_sdk.screen import hide, note_action
 
 PAGE = 256
 _COLUMNS = (
-    "n, changed, kind, conversation, sender, device, message_id, seq, at, state, code, content_type, payload, text"
+    "n, changed, kind, conversation, sender, device, message_id, seq, at, state, code, content_type, payload, text, alg"
 )
 
 
@@ -41,6 +42,7 @@ class HistoryRow(NamedTuple):
     content_type: int
     payload: bytes
     text: str | None
+    alg: int
 
     def place(self, after: int) -> int:
         """Where on the line it is for a reader who has seen everything up to `after`.
@@ -165,14 +167,6 @@ class Reader:
             (conversation, left),
         )
         return settled[::-1] + waiting[::-1]
-
-    def conversations(self) -> list[tuple[bytes, int, int]]:
-        """(conversation, highest at, unread), newest first."""
-        found = self._db.execute(
-            "SELECT conversation, last_at, (SELECT count(*) FROM history h WHERE h.conversation = c.conversation"
-            " AND h.kind = 'message' AND h.seq > max(c.read, c.read_wanted)) FROM conversations c ORDER BY last_at DESC"
-        )
-        return found.fetchall()
 
     def newest_seq(self, conversation: bytes) -> int:
         """The seq of the newest message from somebody else, 0 when there is none."""
@@ -334,6 +328,10 @@ class Writer:
             (seq, conversation, seq),
         )
 
+    def hide(self, sender: bytes, message_id: bytes) -> None:
+        """Delete for me."""
+        hide(self._db, sender, message_id)
+
     def put_handle(self, user: bytes, handle: str, now: int) -> None:
         self._db.execute("DELETE FROM handles WHERE handle = ?", (handle,))
         self._db.execute("INSERT OR REPLACE INTO handles VALUES (?, ?, ?)", (user, handle, now))
@@ -458,6 +456,8 @@ class Writer:
             " ON CONFLICT (sender, message_id) DO NOTHING",
             (n, n, kind, conversation, sender, device, message_id, seq, at, state, content_type, alg, payload, text),
         )
+        if done.rowcount == 1 and text is None and kind != "gap":
+            note_action(self._db, sender, message_id, payload, content_type, alg)
         return done.rowcount == 1
 
     def _change(self, row: HistoryRow, state: str, seq: int, at: int, code: int) -> None:

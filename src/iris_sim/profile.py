@@ -349,8 +349,10 @@ class DictProfile:
         self, n: int, kind: str, conversation: bytes, sender: bytes, device: int, message_id: bytes, seq: int, at: int,
         state: str, content_type: int, alg: int, payload: bytes, text: str | None,
     ) -> None:  # fmt: skip
-        row = (n, n, kind, conversation, sender, device, message_id, seq, at, state, 0, content_type, payload, text)
-        self._rows[n] = HistoryRow._make(row)
+        row = HistoryRow(
+            n, n, kind, conversation, sender, device, message_id, seq, at, state, 0, content_type, payload, text, alg
+        )  # fmt: skip
+        self._rows[n] = row
         self._known[sender, message_id] = n
         if alg:
             self._alg[n] = alg

@@ -102,7 +102,7 @@ def test_no_header_of_a_client_is_believed_or_echoed(iris: Server, api: Api, ada
     [
         "/metrics", "/healthz", "/readyz", "/v1/metrics", "/docs", "/redoc", "/openapi.json", "/admin", "/v1/admin",
         "/debug", "/stats", "/v1/stats", "/v1/trace", "/v1/keys/rotate", "/v1/invites", "/v1/backup", "/.env",
-        "/keys.json", "/.git/config", "/static/../keys.json", "/",
+        "/keys.json", "/.git/config", "/static/../keys.json", "/assets/../keys.json",
     ],
 )  # fmt: skip
 def test_the_public_port_has_no_admin_door(iris: Server, path: str) -> None:

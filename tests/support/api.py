@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fastapi import FastAPI
 
 from iris.core.catalogue import Limits
 from iris.http import ApiSettings, Argon2Profile, KeyRing, Passwords, create_api
+from iris.http.web import WebFile
 from tests.support.fake_authority import FakeAuthority
 
 NOW = 1_760_000_000_000
@@ -87,6 +88,7 @@ async def an_api(
     wrap: Callable[[FakeAuthority], Any] = lambda authority: authority,
     client: tuple[str, int] = ("192.0.2.1", 4711),
     base_url: str = "http://test",
+    web: Mapping[str, WebFile] | None = None,
 ) -> AsyncIterator[Api]:
     clock = Clock()
     authority = FakeAuthority(clock)
@@ -102,6 +104,7 @@ async def an_api(
         limits=limits,
         clock=clock,
         on_refused=lambda name: refused.update([name]),
+        web=web,
     )
     transport = httpx.ASGITransport(app, client=client)
     try:

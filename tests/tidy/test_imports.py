@@ -43,7 +43,8 @@ PURE_FILES = (
     "src/iris/core/", "src/iris_sdk/core", "src/iris_torture/facts", "src/iris_torture/judge", "src/iris_torture/trend",
 )  # fmt: skip
 # Libraries that only one part may know, so that another can take their place.
-OWNED = {"rocksdict": {"store"}, "fastapi": {"http"}, "starlette": {"http"}, "jwt": {"http"}, "typer": {"cli"}}
+OWNED = {"rocksdict": {"store"}, "fastapi": {"http"}, "starlette": {"http"}, "jwt": {"http"}, "typer": {"cli"},
+         "textual": {"cli"}}  # fmt: skip
 
 
 def imports_of(tree: ast.Module, package: str) -> set[str]:

@@ -209,6 +209,10 @@ export const LIMITS = {
   send_repeat_ms: 10000,
   /** items; SDK: messages waiting in the outbox */
   outbox_messages_max: 100000,
+  /** bytes; SDK: the emoji of a reaction */
+  reaction_bytes_max: 64,
+  /** items; SDK: mentions in one text */
+  mentions_max: 256,
 };
 
 export type Limits = typeof LIMITS;

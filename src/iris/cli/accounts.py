@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import getpass
 import json
+import shlex
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +41,30 @@ def log_in(
         account = await login(str(profile), server, handle, secret, device_name=device_name, ca_file=_text(ca))
         info = profile_info(str(profile))
         print(f"@{account.handle} is logged in, device {info.device if info else '?'}, profile {profile}")
+        return 0
+
+    return run_async(work())
+
+
+def join_line(line: str, handle: str, profile: Path | None, password: str | None) -> int:
+    """Take an invitation."""
+    from iris.cli.invitation import parse
+    from iris.cli.join import PROFILES, join
+
+    try:
+        said = parse(line)
+    except ValueError as error:
+        raise CliError(str(error), "paste the whole line that `iris invite` printed") from None
+    name = handle.removeprefix("@").lower()
+    folder = profile or PROFILES / name
+
+    async def work() -> int:
+        await join(
+            folder, said.server, name, password=password, invite=said.code, fingerprint=said.fingerprint, say=print,
+            new_password=True,
+        )  # fmt: skip
+        where = "" if profile is None else f" --profile {shlex.quote(str(profile))}"
+        print(f"talk to somebody: iris chat --as {name}{where} @NAME")
         return 0
 
     return run_async(work())

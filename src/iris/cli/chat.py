@@ -1,9 +1,13 @@
-"""`iris chat`: a plain line chat. Ties the SDK's events and the keyboard to the screen; holds no rules of its own."""
+"""`iris chat`: full-screen on a terminal (fullscreen.py); elsewhere, or with --plain, a line at a time, which is here.
+
+Ties the SDK's events and the keyboard to the screen; holds no rules of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sys
 import time
@@ -13,14 +17,14 @@ from typing import TYPE_CHECKING
 
 from iris.cli.editor import End, Line, LineEditor
 from iris.cli.errors import CliError, run_async
-from iris.cli.join import join
+from iris.cli.invitation import is_invitation, parse
+from iris.cli.join import PROFILES, join
 from iris.cli.keyboard import raw_terminal, read_input
 from iris.cli.screen import BOLD, DIM, GREEN, RED, Screen, clean
 
 if TYPE_CHECKING:
-    from iris_sdk import Client, Event
+    from iris_sdk import Acted, Client, Event, Shown
 
-PROFILES = Path("iris-data/profiles")
 HISTORY_LINES = 20
 PEER_WAIT_S = 2.0  # between two looks for a handle that nobody has yet
 LAST_ACCEPTED_S = 5.0  # at the end of piped input
@@ -47,8 +51,16 @@ def chat(
     password: str | None,
     invite: str | None,
     ca: Path | None,
+    plain: bool = False,
 ) -> int:
-    """Chat until /quit; returns the exit code."""
+    """Chat until somebody leaves; returns the exit code. `server` may be the line of an invitation."""
+    fingerprint: str | None = None
+    if server is not None and is_invitation(server):
+        try:
+            said = parse(server)
+        except ValueError as error:
+            raise CliError(str(error), "paste the whole line that `iris invite` printed") from None
+        server, invite, fingerprint = said.server, invite or said.code, said.fingerprint
     if profile is None:
         if handle is None:
             raise CliError("who are you?", "say --as NAME, or give the folder of a device with --profile DIR")
@@ -58,12 +70,21 @@ def chat(
     async def work() -> int:
         from iris_sdk import Client
 
-        await join(folder, server, handle, password=password, invite=invite, ca=ca, say=print)
+        await join(folder, server, handle, password=password, invite=invite, ca=ca, fingerprint=fingerprint, say=print)
         async with Client(str(folder)) as me:
+            if not plain and full_screen():
+                from iris.cli.fullscreen import run
+
+                return await run(me, to)
             with raw_terminal() as live:
                 return await Chat(me, live).run(to)
 
     return run_async(work())
+
+
+def full_screen() -> bool:
+    """Whether there is a terminal that can be drawn on."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
 
 class Chat:
@@ -110,6 +131,8 @@ class Chat:
 
         async for event in self._me.events():
             if isinstance(event, sdk.ConnectionChange) and event.state == "closed":
+                if self._me.error is not None:
+                    raise self._me.error
                 raise CliError(
                     f"the server closed this device's connection: {self._me.closed_reason or event.reason}",
                     "another program may have logged it out; log in again with `iris login`",
@@ -132,6 +155,8 @@ class Chat:
             case sdk.OwnCopy():
                 to = "" if event.peer == self._peer else f" to @{await self._name(event.peer)}"
                 self._message(event.message_id, f"you{to}", event.at, event.text, event.state)
+            case sdk.Acted():
+                await self._acted(event)
             case sdk.StateChange() if event.message_id in self._texts:
                 self._screen.update(event.message_id, event.state, self._texts[event.message_id])
                 if event.state == "refused":
@@ -148,6 +173,30 @@ class Chat:
                 self._say(STATES.get(event.state, event.state))
             case sdk.HistoryGap():
                 self._say("some older messages could not be kept for this device")
+
+    async def _acted(self, event: Acted) -> None:
+        """A line of its own: what has scrolled away cannot be painted over. Only what counts is told."""
+        import iris_sdk as sdk
+
+        target = event.action.target
+        shown = self._me.shown(target)
+        if shown is None:
+            return
+        who = "you" if event.sender == self._me.user else f"@{await self._name(event.sender)}"
+        about = self._texts.get(target.message_id, "a message")
+        match event.action:
+            case sdk.Reaction(emoji=emoji):
+                self._say(
+                    f"{who} put {clean(emoji)} to: {about}" if emoji else f"{who} took a reaction back from: {about}"
+                )
+            case sdk.Edit() if event.sender == target.sender and shown.kind == "text":
+                self._say(f"{who} changed: {about}  to: {clean(shown.body)}")
+                self._texts[target.message_id] = clean(shown.body)
+            case sdk.Delete() if event.sender == target.sender:
+                self._say(f"{who} deleted: {about}")
+                self._texts.pop(target.message_id, None)
+        if event.sender == self._peer:
+            await self._me.mark_read(event.sender)
 
     # --- what is typed ---
 
@@ -238,11 +287,10 @@ class Chat:
         self._peer, self._peer_name = user, await self._name(user)
         await self._me.watch([user])
         self._say(f"you talk to @{self._peer_name}", GREEN)
-        for row in self._me.conversation(user, limit=HISTORY_LINES):
-            if row.kind == "message":
-                self._message(row.message_id, self._peer_name, row.at, row.text, None)
-            elif row.kind in ("own", "sent"):
-                self._message(row.message_id, "you", row.at or _now_ms(), row.text, row.state)
+        for one in self._me.screen(user, limit=HISTORY_LINES):
+            mine = one.sender == self._me.user
+            who = "you" if mine else self._peer_name
+            self._message(one.message_id, who, one.at or _now_ms(), _words(one), one.state if mine else None)
         await self._me.mark_read(user)
         self._prompt()
 
@@ -279,6 +327,14 @@ class Chat:
 
     async def _name(self, user: str) -> str:
         return await self._me.handle_of(user) or user
+
+
+def _words(shown: Shown) -> str | None:
+    """A message on one line; None for what this version cannot show."""
+    if shown.kind != "text":
+        return "(deleted)" if shown.kind == "deleted" else None
+    reactions = "".join(f" {one.emoji}{len(one.users) if len(one.users) > 1 else ''}" for one in shown.reactions)
+    return f"{shown.body}{' (edited)' if shown.edited_at else ''}{f'  [{reactions[1:]}]' if reactions else ''}"
 
 
 def _size() -> tuple[int, int]:

@@ -53,6 +53,10 @@ def explain(error: Exception) -> CliError | None:
         )
     if isinstance(error, sdk.Offline):
         return CliError(f"the server cannot be reached: {error}", "check the address, and that `iris serve` runs")
+    if isinstance(error, sdk.WrongCertificate):
+        return CliError(
+            str(error), "somebody may stand in between: ask who invited you, and paste the whole line again"
+        )
     if isinstance(error, sdk.IrisError):
         return CliError(str(error))
     return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from iris.cli.errors import CliError
 
+PROFILES = Path("iris-data/profiles")  # where a profile is when nobody says where
 PASSWORD_FILE = "password"  # inside the profile, which only its owner may read
 
 
@@ -20,14 +21,18 @@ async def join(
     password: str | None = None,
     invite: str | None = None,
     ca: Path | None = None,
+    fingerprint: str | None = None,
+    new_password: bool = False,
     moved: bool = False,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Make sure that `profile` is a device of `handle` on `server`.
 
     A new user without a password gets a random one on a loopback server; it is kept in the profile. Elsewhere it is
-    asked for. A profile of another address is refused, or with `moved` logged in anew as another device, without what
-    still waits for the old one. `say` is told what was done. Raises CliError, and what the SDK raises.
+    asked for, twice with `new_password`. `fingerprint` is that of the server's certificate, for a server that is known
+    by it. A profile of another address is refused, or with `moved` logged in anew as another device, without what still
+    waits for the old one. Another fingerprint of the same address is taken, after a new log-in: it comes in an
+    invitation. `say` is told what was done. Raises CliError, and what the SDK raises.
     """
     import iris_sdk as sdk
 
@@ -35,9 +40,10 @@ async def join(
     if known is not None:
         if handle is not None and known.handle != handle.removeprefix("@").lower():
             raise CliError(f"{profile} is @{known.handle}, not @{handle}", "give another folder with --profile")
-        if server is None or _same(known.server, server):
+        same = server is None or _same(known.server, server)
+        if same and fingerprint in (None, known.fingerprint):
             return
-        if not moved:
+        if not same and not moved:
             raise CliError(
                 f"{profile} is a device on {known.server}, not on {server}",
                 f"give --server {known.server}, or another folder with --profile",
@@ -50,10 +56,10 @@ async def join(
         secret = secrets.token_urlsafe(18)
         _keep(profile, secret)  # before it is used: a password that nobody knows locks the handle for ever
     elif secret is None:
-        secret = _ask(handle)
-    made = await _register(server, handle, secret, invite, ca_file)
+        secret = _ask(handle, new_password)
+    made = await _register(server, handle, secret, invite, ca_file, fingerprint)
     try:
-        await sdk.login(str(profile), server, handle, secret, ca_file=ca_file)
+        await sdk.login(str(profile), server, handle, secret, ca_file=ca_file, fingerprint=fingerprint)
     except sdk.ApiError as error:
         if error.name == "CREDENTIALS_WRONG" and not made and password is None:
             raise CliError(
@@ -63,12 +69,14 @@ async def join(
     say(f"logged in as {'@' + handle.removeprefix('@')}; this device is {profile}")
 
 
-async def _register(server: str, handle: str, password: str, invite: str | None, ca_file: str | None) -> bool:
+async def _register(
+    server: str, handle: str, password: str, invite: str | None, ca_file: str | None, fingerprint: str | None
+) -> bool:
     """Register; False when the handle exists or nobody may register, so that only a log-in is left."""
     import iris_sdk as sdk
 
     try:
-        await sdk.register(server, handle, password, invite=invite, ca_file=ca_file)
+        await sdk.register(server, handle, password, invite=invite, ca_file=ca_file, fingerprint=fingerprint)
     except sdk.ApiError as error:
         if error.name in ("HANDLE_TAKEN", "REGISTRATION_CLOSED") or (error.name == "INVITE_INVALID" and invite is None):
             return False
@@ -93,10 +101,10 @@ def _is_local(server: str) -> bool:
         return False
 
 
-def _ask(handle: str) -> str:
-    from iris.cli.accounts import ask_password
+def _ask(handle: str, new: bool) -> str:
+    from iris.cli.accounts import ask_new_password, ask_password
 
-    return ask_password(handle)
+    return ask_new_password(handle) if new else ask_password(handle)
 
 
 def _kept(profile: Path) -> str | None:

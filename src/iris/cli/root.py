@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from iris.cli.errors import CliError, show
+from iris.cli.options import Ca, Config, Data, DataFlag, Invite, Json, ListenFlag, Password, Profile, Server, SetFlag
 
 
 class Sections(TyperGroup):
@@ -43,43 +44,9 @@ store_app = typer.Typer(
 )
 config_app = typer.Typer(rich_markup_mode=None, help="Look at the settings.", no_args_is_help=True)
 keys_app = typer.Typer(rich_markup_mode=None, help="The keys that sign tokens.", no_args_is_help=True)
-invite_app = typer.Typer(
-    rich_markup_mode=None, help="Invites, for servers with registration = invite.", no_args_is_help=True
-)
+invite_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 SERVING, TALKING, OPERATING = "Run a server", "Talk", "Look after a server"
-
-# --- options that several commands share ---
-Data = Annotated[Path, typer.Option("--data", envvar="IRIS_DATA", metavar="DIR", help="Data folder of the server.")]
-Server = Annotated[
-    str, typer.Option("--server", envvar="IRIS_SERVER", metavar="URL", help="http://HOST:PORT, https:// or ws(s)://.")
-]
-Profile = Annotated[
-    Path, typer.Option("--profile", envvar="IRIS_PROFILE", metavar="DIR", help="Folder of this device.")
-]
-Password = Annotated[
-    str | None, typer.Option("--password", envvar="IRIS_PASSWORD", metavar="PW", help="Asked for when not given.")
-]
-Ca = Annotated[
-    Path | None,
-    typer.Option("--ca", envvar="IRIS_CA", metavar="FILE", help="PEM file of a private certificate authority."),
-]
-Invite = Annotated[str | None, typer.Option("--invite", metavar="CODE", help="Where registration needs an invite.")]
-Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-Config = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", help="Settings file; ./iris.toml when there is one.")
-]
-DataFlag = Annotated[
-    Path | None, typer.Option("--data", metavar="DIR", help="Data folder; made when missing.  [iris-data]")
-]
-ListenFlag = Annotated[
-    list[str] | None,
-    typer.Option("--listen", metavar="HOST:PORT", help="May be repeated; port 0 chooses.  [127.0.0.1:8460]"),
-]
-SetFlag = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="NAME=VALUE", help="Any setting, such as limits.contacts_max=100; may be repeated."),
-]
 
 
 def _show_version(wanted: bool) -> None:
@@ -143,13 +110,20 @@ def serve(
     log_format: Annotated[
         str | None, typer.Option("--log-format", metavar="FORMAT", help="auto, text or json.")
     ] = None,
+    public: Annotated[
+        bool,
+        typer.Option(
+            "--public",
+            help="For friends elsewhere: all addresses, a certificate made into DIR/tls, registration by invite.",
+        ),
+    ] = False,
     set_: SetFlag = None,
 ) -> None:
     """Serve. Prints `iris: ready on ws://HOST:PORT` once it does; SIGTERM or Ctrl-C ends it cleanly."""
     from iris.cli.serve import serve as run_server
 
-    flags = {name: value for name, value in locals().items() if name not in ("config", "set_", "run_server")}
-    raise typer.Exit(run_server(config, flags, set_ or []))
+    flags = {name: value for name, value in locals().items() if name not in ("config", "set_", "public", "run_server")}
+    raise typer.Exit(run_server(config, flags, set_ or [], public))
 
 
 @app.command(rich_help_panel=SERVING)
@@ -166,6 +140,22 @@ def up(
     from iris.cli.up import up as run_up
 
     raise typer.Exit(run_up(config, {"data": data, "listen": listen}, set_ or [], sample))
+
+
+@app.command(rich_help_panel=SERVING)
+def demo(
+    data: Annotated[Path | None, typer.Option("--data", metavar="DIR", help="Data folder.  [iris-demo]")] = None,
+    listen: ListenFlag = None,
+    pace: Annotated[
+        float, typer.Option("--pace", metavar="X", min=0.01, max=100, help="2: everything takes twice as long.")
+    ] = 1.0,
+    browser: Annotated[bool, typer.Option(help="Open the web client where there is a desktop.")] = True,
+    set_: SetFlag = None,
+) -> None:
+    """Serve on this machine with a community of bots, so that you see every state at once."""
+    from iris.cli.demo import demo as run_demo
+
+    raise typer.Exit(run_demo({"data": data, "listen": listen}, set_ or [], pace, browser))
 
 
 @user_app.command("add")
@@ -251,7 +241,9 @@ def tail(
 
 @app.command(rich_help_panel=TALKING)
 def chat(
-    peer: Annotated[str | None, typer.Argument(metavar="[@HANDLE]", help="Whom to talk to; /to changes it.")] = None,
+    peer: Annotated[
+        str | None, typer.Argument(metavar="[@HANDLE]", help="Whom to talk to; or an iris:// line.")
+    ] = None,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -259,7 +251,13 @@ def chat(
         ),
     ] = None,
     server: Annotated[
-        str | None, typer.Option("--server", envvar="IRIS_SERVER", metavar="URL", help="Needed the first time.")
+        str | None,
+        typer.Option(
+            "--server",
+            envvar="IRIS_SERVER",
+            metavar="URL",
+            help="Needed the first time: an address or an iris:// line.",
+        ),
     ] = None,
     as_: Annotated[
         str | None, typer.Option("--as", metavar="NAME", help="Who you are; registers or logs in when needed.")
@@ -268,11 +266,36 @@ def chat(
     password: Password = None,
     invite: Invite = None,
     ca: Ca = None,
+    plain: Annotated[bool, typer.Option("--plain", help="A line at a time, as without a terminal.")] = False,
 ) -> None:
-    """Chat, a line at a time. /help shows what can be typed."""
-    from iris.cli.chat import chat as run_chat
+    """Chat, full-screen on a terminal. The keys are shown at the bottom.
 
-    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca))
+    Without a terminal, and with --plain, a line at a time: /help shows what can be typed.
+    """
+    from iris.cli.chat import chat as run_chat
+    from iris.cli.invitation import is_invitation
+
+    if is_invitation(peer):
+        server, peer = peer, None
+    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca, plain))
+
+
+@app.command(rich_help_panel=TALKING)
+def join(
+    line: Annotated[str, typer.Argument(metavar="LINE", help="What `iris invite` printed: iris://…")],
+    as_: Annotated[
+        str, typer.Option("--as", metavar="NAME", help="Who you want to be there.", prompt="Your name there")
+    ],
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="DIR", help="Folder of this device.  [iris-data/profiles/NAME]"),
+    ] = None,
+    password: Password = None,
+) -> None:
+    """Take an invitation: register, make this machine a device, and remember the server's certificate."""
+    from iris.cli.accounts import join_line
+
+    raise typer.Exit(join_line(line, as_, profile, password))
 
 
 @app.command(rich_help_panel=TALKING)
@@ -340,6 +363,26 @@ def keys_rotate(data: Data = Path("iris-data"), json: Json = False) -> None:
     raise typer.Exit(run(data, json))
 
 
+@invite_app.callback()
+def invite(
+    context: typer.Context,
+    data: Data = Path("iris-data"),
+    address: Annotated[
+        str | None,
+        typer.Option("--address", metavar="HOST[:PORT]", help="As your friend reaches you.  [this machine's]"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print a line that brings one person in: address, certificate, one-time code. The server must be running.
+
+    Your friend runs: iris join LINE
+    """
+    from iris.cli.public import invite as run
+
+    if context.invoked_subcommand is None:
+        raise typer.Exit(run(data, address, json))
+
+
 @invite_app.command("create")
 def invite_create(
     data: Data = Path("iris-data"),
@@ -348,7 +391,7 @@ def invite_create(
     ] = 1,
     json: Json = False,
 ) -> None:
-    """Make an invite and print its code. The server must be running."""
+    """Make an invite and print its bare code. The server must be running."""
     from iris.cli.operate import invite_create as run
 
     raise typer.Exit(run(data, uses, json))

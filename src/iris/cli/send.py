@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
-from iris.cli.errors import QUEUED, CliError, run_async, show
+from iris.cli.errors import QUEUED, CliError, explain, run_async, show
 
 if TYPE_CHECKING:
     from iris_sdk import Client, Status
@@ -67,7 +67,8 @@ class _Sending:
         finally:
             printing.cancel()
         if self._worst == QUEUED and self._me.closed_reason:
-            show(CliError(f"the server closed this device's connection: {self._me.closed_reason}", LOG_IN))
+            told = None if self._me.error is None else explain(self._me.error)
+            show(told or CliError(f"the server closed this device's connection: {self._me.closed_reason}", LOG_IN))
         return self._worst
 
     async def _put(self, texts: Sequence[str]) -> list[Pending]:
@@ -106,7 +107,7 @@ class _Sending:
             return await self._me.wait(pending.message_id, self._wait, timeout=left)
         except (sdk.MessageRefused, sdk.MessageExpired) as error:
             return error.status
-        except (TimeoutError, sdk.LoggedOut, sdk.Offline):
+        except (TimeoutError, sdk.LoggedOut, sdk.Offline, sdk.WrongCertificate):
             return self._me.status(pending.message_id)
 
 

@@ -15,12 +15,24 @@ from iris.config import Address, ConfigError, Settings, raise_file_limit
 from iris.store.port import StoreError, StoreLocked
 
 
-def serve(config: Path | None, flags: Mapping[str, Any], sets: list[str]) -> int:
+def serve(config: Path | None, flags: Mapping[str, Any], sets: list[str], public: bool = False) -> int:
     """Serve until stopped; returns the exit code. Raises CliError when it cannot start."""
+    if public:
+        from iris.cli.public import public_flags
+
+        flags = public_flags(config, flags, sets)
     settings = checked(config, flags, sets).settings
     for address in (*settings.listen, settings.admin):
         check_free(address)
-    return run(settings, announce)
+
+    def ready(url: str, admin: str) -> None:
+        announce(url, admin)
+        if public:
+            from iris.cli.public import welcome
+
+            welcome(settings.data, settings.tls_certificate)
+
+    return run(settings, ready)
 
 
 def announce(url: str, admin: str) -> None:

@@ -115,6 +115,8 @@ class _Tailing:
             await self._me.mark_read(newest)
         if self._count is not None and self.messages >= self._count:
             return False
+        if closed is not None and self._me.error is not None:
+            raise self._me.error
         if closed is not None:
             reason = self._me.closed_reason or closed.reason or "for good"
             raise CliError(f"the server closed this device's connection: {reason}", "log in again with `iris login`")
@@ -148,6 +150,13 @@ class Lines:
                 return {
                     "event": "own", "to": await self._name(event.peer), "message_id": event.message_id,
                     "seq": event.seq, "text": event.text, "at": event.at, "state": event.state, "n": event.n,
+                }  # fmt: skip
+            case sdk.Acted():
+                said = getattr(event.action, "emoji", getattr(event.action, "body", None))
+                return {
+                    "event": event.action.kind, "from": await self._name(event.sender), "message_id": event.message_id,
+                    "target": event.action.target.message_id, "text": said, "seq": event.seq, "at": event.at,
+                    "n": event.n,
                 }  # fmt: skip
             case sdk.StateChange(state="delivered" | "read"):
                 return {
@@ -188,6 +197,13 @@ def human(line: dict[str, Any]) -> str:
             what = f"{who}: {line['text'] if line['text'] is not None else '[cannot be shown by this version]'}"
         case "own":
             what = f"you to {who}: {line['text'] if line['text'] is not None else '[cannot be shown by this version]'}"
+        case "reaction":
+            what = f"{who} put {line['text']} to" if line["text"] else f"{who} took the reaction back from"
+            what += f" {line['target'][:8]}"
+        case "edit":
+            what = f"{who} changed {line['target'][:8]}: {line['text'] or ''}"
+        case "delete":
+            what = f"{who} deleted {line['target'][:8]}"
         case "receipt":
             what = f"{who} {'has read' if line['state'] == 'read' else 'has got'} {line['message_id'][:8]}"
         case "presence":

@@ -6,15 +6,14 @@ the real port. Users and messages stay in the data folder, so the next start fin
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import shlex
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from iris.cli.beside import Beside
 from iris.cli.errors import CliError, explain
 from iris.cli.sample import Step, parse
 from iris.cli.serve import check_free
@@ -24,7 +23,6 @@ from iris.cli.settings import checked
 SAMPLES = "samples"
 PROFILES = "profiles"
 JOINERS = ("carol", "dave")
-STOP_S = 5.0  # for the sample users to end at Ctrl-C
 
 
 def up(config: Path | None, flags: Mapping[str, Any], sets: list[str], sample: Path) -> int:
@@ -62,44 +60,19 @@ class _Show:
         self._data = data
         self._steps = steps
         self._sample = sample
-        self._thread: threading.Thread | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._stopping = threading.Event()
+        self._beside = Beside("sample users", _failed)
 
     def start(self, url: str, admin: str) -> None:
         """Called by the server once it serves."""
         print(f"iris: ready on {url}   (data in {self._data}, metrics on {admin}/metrics)", flush=True)
-        self._thread = threading.Thread(target=self._run, args=(url,), name="sample users", daemon=True)
-        self._thread.start()
+        server = url.replace("ws", "http", 1)
+        self._beside.start(lambda: self._talk(server), lambda: _invite(server, self._data))
 
     def stop(self) -> None:
         """End the conversation where it is."""
-        self._stopping.set()
-        if self._loop is not None and self._task is not None:
-            with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._task.cancel)
-        if self._thread is not None:
-            self._thread.join(STOP_S)
-
-    def _run(self, url: str) -> None:
-        server = url.replace("ws", "http", 1)
-        try:
-            asyncio.run(self._talk(server))
-        except asyncio.CancelledError:
-            return
-        except Exception as error:
-            if self._stopping.is_set():
-                return
-            told = error if isinstance(error, CliError) else explain(error)
-            print(f"iris: the sample users could not talk: {told.what if isinstance(told, CliError) else repr(error)}")
-        if not self._stopping.is_set():
-            _invite(server, self._data)
+        self._beside.stop()
 
     async def _talk(self, server: str) -> None:
-        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        if self._stopping.is_set():
-            return
         if not self._steps:
             print(f"iris: there is no {self._sample}, so nobody talks")
             return
@@ -108,9 +81,15 @@ class _Show:
         await play(self._steps, server, self._data / SAMPLES, print)
 
 
+def _failed(error: Exception) -> None:
+    told = error if isinstance(error, CliError) else explain(error)
+    print(f"iris: the sample users could not talk: {told.what if isinstance(told, CliError) else repr(error)}")
+
+
 def _invite(server: str, data: Path) -> None:
-    command = _command()
-    print("\nJoin in. Paste each line into a terminal of its own, in this folder:")
+    command = this_command()
+    print(f"\nJoin in: open {server} in a browser and make an account. A private window beside it is a second person.")
+    print("Or in terminals: paste each line into one of its own, in this folder:")
     for name, other in (JOINERS, JOINERS[::-1]):
         # `iris chat` looks there by itself when the data folder is the default one.
         where = "" if str(data) == "iris-data" else f" --profile {shlex.quote(str(data / PROFILES / name))}"
@@ -118,7 +97,7 @@ def _invite(server: str, data: Path) -> None:
     print("Ctrl-C stops the server; what is written meanwhile goes out when it is back.\n", flush=True)
 
 
-def _command() -> str:
+def this_command() -> str:
     """How this program was called, from the current folder."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":

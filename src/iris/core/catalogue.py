@@ -101,7 +101,7 @@ class LimitInfo(NamedTuple):
     default: int
     unit: Literal["bytes", "items", "per_second", "us", "ms", "days"]
     scope: str
-    where: Literal["engine", "edge", "shard", "http", "store", "sdk"]
+    where: Literal["engine", "edge", "shard", "http", "store", "sdk", "content"]
     at_limit: Literal["refuse", "close", "pause", "shed", "end"]
     answer: str
     metric: str
@@ -249,6 +249,8 @@ class Limits:
     reconnect_max_ms: int = 30000  # ms; SDK: ceiling of the reconnect delay
     send_repeat_ms: int = 10000  # ms; SDK: age of an unanswered Send before it is repeated
     outbox_messages_max: int = 100000  # items; SDK: messages waiting in the outbox
+    reaction_bytes_max: int = 64  # bytes; SDK: the emoji of a reaction
+    mentions_max: int = 256  # items; SDK: mentions in one text
 
 
 LIMITS: dict[str, LimitInfo] = {
@@ -331,4 +333,6 @@ LIMITS: dict[str, LimitInfo] = {
     "reconnect_max_ms": LimitInfo("reconnect_max_ms", 30000, "ms", "SDK: ceiling of the reconnect delay", "sdk", "end", "(reconnect)", "(sdk)"),
     "send_repeat_ms": LimitInfo("send_repeat_ms", 10000, "ms", "SDK: age of an unanswered Send before it is repeated", "sdk", "end", "(Send again)", "(sdk)"),
     "outbox_messages_max": LimitInfo("outbox_messages_max", 100000, "items", "SDK: messages waiting in the outbox", "sdk", "refuse", "(send() raises OutboxFull)", "(sdk)"),
+    "reaction_bytes_max": LimitInfo("reaction_bytes_max", 64, "bytes", "SDK: the emoji of a reaction", "content", "refuse", "(react() raises ValueError; a longer one from elsewhere is a placeholder)", "(sdk)"),
+    "mentions_max": LimitInfo("mentions_max", 256, "items", "SDK: mentions in one text", "content", "shed", "(send() raises ValueError; of more from elsewhere the first count)", "(sdk)"),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from iris.core.catalogue import ErrorCode, Limits
-from iris.http import accounts, contacts, devices, people, sessions
+from iris.http import accounts, contacts, devices, hello, people, sessions
 from iris.http.authority import Authority
 from iris.http.gate import Gate
 from iris.http.keys import KeyRing
@@ -21,8 +21,9 @@ from iris.http.passwords import Passwords
 from iris.http.problems import FieldFault, Problem, ProblemDocument
 from iris.http.rates import Familiar, RateTable
 from iris.http.service import ApiSettings, Service
+from iris.http.web import Web, WebFile
 
-_ROUTERS = (accounts.router, sessions.router, devices.router, contacts.router, people.router)
+_ROUTERS = (accounts.router, sessions.router, devices.router, contacts.router, people.router, hello.router)
 _DESCRIPTION = (
     "Accounts, sessions, devices, contacts and blocks. Messages go by WebSocket, at /v1/connect (docs/protocol.md). "
     "User ids are 26 letters of Crockford base32; times are milliseconds since 1970. Every refusal is an "
@@ -39,10 +40,12 @@ def create_api(
     limits: Limits,
     clock: Callable[[], int],
     on_refused: Callable[[str], None] = lambda name: None,
+    web: Mapping[str, WebFile] | None = None,
 ) -> FastAPI:
     """The API as an ASGI application.
 
     clock: ms since 1970. on_refused: called with the catalogue name of every refusal (iris_http_refused_total).
+    web: the files of the web client; empty: `/` says how to build it; None: `/` is no address.
     `app.state.service.rates.rows` is iris_http_rate_rows, `passwords.waiting` is iris_http_hashes_waiting.
     """
     familiar = Familiar(limits.rate_table_rows_max)
@@ -64,6 +67,8 @@ def create_api(
     app.state.service = service
     for router in _ROUTERS:
         app.include_router(router)
+    if web is not None:
+        app.add_middleware(Web, files=web)
     app.add_middleware(Gate, service=service, limits=limits)
     _answer_problems(app, service)
     _complete_openapi(app)

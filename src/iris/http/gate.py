@@ -124,7 +124,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 def _add_headers(scope: Scope, message: MutableMapping[str, object]) -> None:
     headers = MutableHeaders(scope=message)
     for name, value in _HEADERS.items():
-        headers[name] = value
+        headers.setdefault(name, value)  # the web client's files have a policy of their own
     headers["Date"] = formatdate(time.time(), usegmt=True)
     if scope.get("scheme") == "https":
         headers["Strict-Transport-Security"] = _HSTS

@@ -38,6 +38,7 @@ class ApiSettings:
     home_region: int = 0  # of new users: the first two bytes of their ids
     access_token_ms: int = 3_600_000
     leeway_ms: int = LEEWAY_MS
+    fingerprint: Callable[[], str] = str  # of the server's own certificate; "" when it has another one, or none
 
     def __post_init__(self) -> None:
         if not 1_000 <= self.access_token_ms <= LIFETIME_MS_MAX:

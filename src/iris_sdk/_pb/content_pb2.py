@@ -24,15 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15iris/v1/content.proto\x12\x07iris.v1\"0\n\x07\x43ontent\x12\x1d\n\x04text\x18\x01 \x01(\x0b\x32\r.iris.v1.TextH\x00\x42\x06\n\x04\x62ody\"\x14\n\x04Text\x12\x0c\n\x04\x62ody\x18\x01 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15iris/v1/content.proto\x12\x07iris.v1\"\x99\x01\n\x07\x43ontent\x12\x1d\n\x04text\x18\x01 \x01(\x0b\x32\r.iris.v1.TextH\x00\x12%\n\x08reaction\x18\x02 \x01(\x0b\x32\x11.iris.v1.ReactionH\x00\x12\x1d\n\x04\x65\x64it\x18\x03 \x01(\x0b\x32\r.iris.v1.EditH\x00\x12!\n\x06\x64\x65lete\x18\x04 \x01(\x0b\x32\x0f.iris.v1.DeleteH\x00\x42\x06\n\x04\x62ody\"/\n\tReference\x12\x0e\n\x06sender\x18\x01 \x01(\x0c\x12\x12\n\nmessage_id\x18\x02 \x01(\x0c\"6\n\x07Mention\x12\x0c\n\x04user\x18\x01 \x01(\x0c\x12\r\n\x05start\x18\x02 \x01(\r\x12\x0e\n\x06length\x18\x03 \x01(\r\"q\n\x04Text\x12\x0c\n\x04\x62ody\x18\x01 \x01(\t\x12$\n\x08reply_to\x18\x02 \x01(\x0b\x32\x12.iris.v1.Reference\x12\x11\n\tforwarded\x18\x03 \x01(\x08\x12\"\n\x08mentions\x18\x04 \x03(\x0b\x32\x10.iris.v1.Mention\"=\n\x08Reaction\x12\"\n\x06target\x18\x01 \x01(\x0b\x32\x12.iris.v1.Reference\x12\r\n\x05\x65moji\x18\x02 \x01(\t\"\\\n\x04\x45\x64it\x12\"\n\x06target\x18\x01 \x01(\x0b\x32\x12.iris.v1.Reference\x12\x0c\n\x04\x62ody\x18\x02 \x01(\t\x12\"\n\x08mentions\x18\x03 \x03(\x0b\x32\x10.iris.v1.Mention\",\n\x06\x44\x65lete\x12\"\n\x06target\x18\x01 \x01(\x0b\x32\x12.iris.v1.Referenceb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'iris.v1.content_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONTENT']._serialized_start=34
-  _globals['_CONTENT']._serialized_end=82
-  _globals['_TEXT']._serialized_start=84
-  _globals['_TEXT']._serialized_end=104
+  _globals['_CONTENT']._serialized_start=35
+  _globals['_CONTENT']._serialized_end=188
+  _globals['_REFERENCE']._serialized_start=190
+  _globals['_REFERENCE']._serialized_end=237
+  _globals['_MENTION']._serialized_start=239
+  _globals['_MENTION']._serialized_end=293
+  _globals['_TEXT']._serialized_start=295
+  _globals['_TEXT']._serialized_end=408
+  _globals['_REACTION']._serialized_start=410
+  _globals['_REACTION']._serialized_end=471
+  _globals['_EDIT']._serialized_start=473
+  _globals['_EDIT']._serialized_end=565
+  _globals['_DELETE']._serialized_start=567
+  _globals['_DELETE']._serialized_end=611
 # @@protoc_insertion_point(module_scope)

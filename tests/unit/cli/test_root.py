@@ -14,10 +14,11 @@ import pytest
 from iris import __version__
 from iris.cli.root import run
 
-COMMANDS = ["serve", "up", "user", "login", "send", "tail", "chat", "devices", "store", "config", "keys", "invite",
-            "bench", "trace"]  # fmt: skip
-LEAVES = ["serve", "up", "user add", "login", "send", "tail", "chat", "devices", "store check", "store backup",
-          "store restore", "config show", "keys rotate", "invite create", "trace"]  # fmt: skip
+COMMANDS = ["serve", "up", "demo", "user", "login", "send", "tail", "chat", "join", "devices", "store", "config",
+            "keys", "invite", "bench", "trace"]  # fmt: skip
+LEAVES = ["serve", "up", "demo", "user add", "login", "send", "tail", "chat", "join", "invite", "devices",
+          "store check", "store backup", "store restore", "config show", "keys rotate", "invite create",
+          "trace"]  # fmt: skip
 SLOW = [
     "pydantic",
     "structlog",

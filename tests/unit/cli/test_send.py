@@ -76,6 +76,7 @@ class FakeClient:
     """Answers by text: what it says becomes of a message, and what send_many refuses."""
 
     closed_reason = ""
+    error: Exception | None = None
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -23,6 +23,7 @@ class FakeClient:
     """A profile with events; ends like a closed connection when told so."""
 
     closed_reason = "TOKEN_REVOKED"
+    error: Exception | None = None
 
     def __init__(self, *events: sdk.Event, printed: int = 0) -> None:
         self.happened = events
@@ -99,6 +100,32 @@ def test_the_other_events(capsys: pytest.CaptureFixture[str]) -> None:
         {"event": "presence", "from": "bob", "status": "online", "last_seen": 0},
         {"event": "typing", "from": "bob", "active": True},
         {"event": "gap", "at": 11, "n": 4},
+    ]
+
+
+def test_what_is_done_to_a_message_has_its_own_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    target = sdk.Ref("me", ID)
+    actions: list[sdk.Reaction | sdk.Edit | sdk.Delete] = [
+        sdk.Reaction(target, "👍"),
+        sdk.Reaction(target, ""),
+        sdk.Edit(target, "new"),
+        sdk.Delete(target),
+    ]
+    acted = [sdk.Acted(n, f"{n:032x}", CONVERSATION, BOB, 1, n, n, action) for n, action in enumerate(actions, 1)]
+    assert tail(FakeClient(*acted, message(9)), 1) == 0
+    lines = printed(capsys)[:-1]
+    assert [(line["event"], line["from"], line["target"], line["text"]) for line in lines] == [
+        ("reaction", "bob", ID, "👍"),
+        ("reaction", "bob", ID, ""),
+        ("edit", "bob", ID, "new"),
+        ("delete", "bob", ID, None),
+    ]
+    said = [human(line).split("  ", 1)[1] for line in lines]
+    assert said == [
+        f"@bob put 👍 to {ID[:8]}",
+        f"@bob took the reaction back from {ID[:8]}",
+        f"@bob changed {ID[:8]}: new",
+        f"@bob deleted {ID[:8]}",
     ]
 
 

@@ -81,7 +81,9 @@ def test_what_waits_for_a_handle_goes_before_what_comes_later() -> None:
 
 def test_a_profile_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
     db = schema.connect(tmp_path, create=True)
-    db.execute("DROP TABLE unaddressed")
+    for table in ("unaddressed", "actions", "hidden"):
+        db.execute(f"DROP TABLE {table}")
+    db.execute("DROP INDEX history_queued")
     db.execute("PRAGMA user_version = 1")
     db.close()
     assert Reader(schema.connect(tmp_path)).unaddressed() == []

@@ -8,11 +8,12 @@
  * goes out in a commit.
  */
 
-import { CLOSES, type Limits } from "../catalogue.js";
+import type { Limits } from "../catalogue.js";
 import type { Effect } from "./effects.js";
 import * as f from "./frames.js";
 import { Ledger } from "./ledger.js";
 import { connected, type Input, inSession, type State, TABLE } from "./lifecycle.js";
+import { reconnectOf, rowsBetween } from "./numbers.js";
 import { Outbox, RETRY_MS } from "./outbox.js";
 import { Inbox } from "./receiving.js";
 import { ReadRequests, TypingTable } from "./signals.js";
@@ -21,7 +22,6 @@ const QUIET_MS = 1000; // so long without a row after Welcome, and catching up i
 const EXPIRE_SCAN_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 const BACKOFF_DOUBLINGS_MAX = 20;
-const LOST_WITHOUT_CODE = 1006;
 const CLOSE_NORMAL = 1000;
 const TOKEN_INVALID = 4510;
 const TOKEN_REVOKED = 4511;
@@ -52,13 +52,15 @@ export class ClientCore {
   state: State = "offline";
   closedReason = "";
   payloadBytesMax: number;
+  watchesMax: number;
+  /** Rows that have come since Welcome, and how many there are at most; total is 0 when numbers do not tell. */
+  catchUp = { done: 0, total: 0 };
   private readonly effects: Effect[] = [];
   private readonly ledger: Ledger;
   private readonly inbox: Inbox;
   private readonly outbox: Outbox;
   private readonly reads = new ReadRequests();
   private readonly typing: TypingTable;
-  private watchesMax: number;
   private watched: readonly f.Id[] = [];
   private accessToken = "";
   private tokenFresh = false; // the next one must be new
@@ -364,6 +366,7 @@ export class ClientCore {
       this.ledger.write({ save_gap: { at: welcome.time } });
     }
     this.inbox.jump(seq, rev);
+    this.catchUp = { done: 0, total: rowsBetween(seq, welcome.head) };
     this.triedFreshToken = false;
     if (this.watched.length > 0) this.frame({ watch: { users: this.watched.slice(0, this.watchesMax) } });
     this.outbox.sessionBegan();
@@ -437,6 +440,9 @@ export class ClientCore {
 
   private onDeliver(row: f.Deliver, now: number): void {
     if (!this.took(this.inbox.seq.take(row.prev, row.seq), now)) return;
+    const done = this.catchUp.done + 1;
+    const left = rowsBetween(row.seq, this.head);
+    this.catchUp = { done, total: left === 0 && row.seq < this.head ? 0 : done + left };
     if (row.kind !== f.KIND_MESSAGE && row.kind !== f.KIND_OWN_COPY) return; // of a later version: nothing to show
     this.outbox.seen(row.conversation, row.at);
     const own = row.kind === f.KIND_OWN_COPY;
@@ -489,12 +495,4 @@ export class ClientCore {
       this.frame({ read: { conversation, seq } });
     }
   }
-}
-
-/** What a close code asks for (yes, backoff, after_refresh, no) and its name. */
-function reconnectOf(code: number | undefined): [string, string] {
-  if (code === undefined || code === LOST_WITHOUT_CODE) return ["yes", ""];
-  const info = CLOSES.get(code);
-  if (info !== undefined) return [info.reconnect, info.name];
-  return [code >= 4500 && code <= 4999 ? "no" : "backoff", String(code)]; // of a later version: its range says it
 }

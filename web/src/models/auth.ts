@@ -1,0 +1,104 @@
+/** The first screen: make an account, or log in. Both end in an open client. */
+
+import type { IrisClient, IrisClients, OpenOptions, ProfileInfo, ServerInfo } from "@iris-im/sdk";
+import { computed, signal } from "@preact/signals-core";
+import { t } from "../i18n/index.js";
+import { errorText } from "./words.js";
+
+const HANDLE = /^@?[A-Za-z][A-Za-z0-9_.]{1,30}[A-Za-z0-9]$/;
+const PASSWORD_MIN = 8;
+const LINE = /^iris:\/\/[^/]+\/([^/]+)\//; // what `iris invite` prints: address, code, certificate
+
+export class AuthModel {
+  readonly mode = signal<"register" | "logIn">("register");
+  readonly handle = signal("");
+  readonly name = signal("");
+  readonly password = signal("");
+  readonly invite = signal("");
+  readonly shown = signal(false);
+  readonly busy = signal(false);
+  readonly failure = signal("");
+  readonly server = signal<ServerInfo | undefined>(undefined);
+  /** Whether this server takes new accounts at all. */
+  readonly open = computed(() => this.server.value?.registration !== "closed");
+  readonly needsInvite = computed(() => this.server.value?.registration === "invite");
+  /** The profile of another person is in the way. */
+  readonly otherProfile = computed(() => {
+    const handle = this.handle.value.trim().replace(/^@/, "").toLowerCase();
+    return this.kept !== undefined && handle !== "" && handle !== this.kept.handle ? this.kept.handle : "";
+  });
+
+  constructor(
+    private readonly clients: IrisClients,
+    private readonly options: OpenOptions,
+    private readonly deviceName: string,
+    readonly kept: ProfileInfo | undefined,
+    private readonly entered: (client: IrisClient) => void,
+  ) {
+    if (kept !== undefined) {
+      this.mode.value = "logIn";
+      this.handle.value = kept.handle;
+    }
+  }
+
+  async start(): Promise<void> {
+    try {
+      this.server.value = await this.clients.api(this.options).info();
+      if (!this.open.value) this.mode.value = "logIn";
+    } catch {
+      // Not told: the form works, and the server has the last word.
+    }
+  }
+
+  switchMode(): void {
+    this.mode.value = this.mode.value === "register" ? "logIn" : "register";
+    this.failure.value = "";
+  }
+
+  async submit(): Promise<void> {
+    if (this.busy.value) return;
+    const handle = this.handle.value.trim().replace(/^@/, "").toLowerCase();
+    const password = this.password.value;
+    const registers = this.mode.value === "register";
+    if (!HANDLE.test(handle)) {
+      this.failure.value = t("error.HANDLE_INVALID");
+      return;
+    }
+    if (registers && [...password].length < PASSWORD_MIN) {
+      this.failure.value = t("error.PASSWORD_SHORT");
+      return;
+    }
+    this.busy.value = true;
+    this.failure.value = "";
+    try {
+      if (registers) {
+        const invite = this.needsInvite.value ? { invite: inviteCode(this.invite.value) } : {};
+        await this.clients.api(this.options).register({ handle, password, name: this.name.value.trim(), ...invite });
+      }
+      const client = await this.clients.logIn(this.options, { handle, password, deviceName: this.deviceName });
+      this.password.value = "";
+      this.entered(client);
+    } catch (error) {
+      this.failure.value = errorText(error);
+    } finally {
+      this.busy.value = false;
+    }
+  }
+
+  /** Remove the kept profile of somebody else, and all that is in it. */
+  async erase(): Promise<boolean> {
+    try {
+      await this.clients.erase(this.options);
+      return true;
+    } catch (error) {
+      this.failure.value = errorText(error);
+      return false;
+    }
+  }
+}
+
+/** The code of an invitation, given alone or as the whole line that `iris invite` printed. */
+export function inviteCode(text: string): string {
+  const given = text.trim();
+  return LINE.exec(given)?.[1] ?? given;
+}
