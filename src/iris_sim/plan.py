@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from iris.core.catalogue import Limits
@@ -108,6 +108,10 @@ class Plan:
     def only(self, keep: Callable[[Step], bool]) -> Plan:
         """The same with fewer steps."""
         return dataclasses.replace(self, steps=tuple(step for step in self.steps if keep(step)))
+
+    def limited(self, limits: Mapping[str, int]) -> Plan:
+        """The same with these limits."""
+        return dataclasses.replace(self, limits=tuple((dict(self.limits) | dict(limits)).items()))
 
     def limits_made(self) -> Limits:
         """The limits of this world."""

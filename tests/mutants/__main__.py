@@ -93,10 +93,10 @@ def main(given: Sequence[str]) -> int:
     if chose.missing:
         mutants = [one for one in mutants if one.name not in known]
     seeds = range(chose.first, chose.first + (chose.seeds or (KNOWN_SEEDS if chose.known else SEEDS)))
-    order = {one.name: [(seed, one.faults) for seed in seeds] for one in mutants}
+    order = {one.name: [(seed, one.faults, one.limits) for seed in seeds] for one in mutants}
     if chose.known:
         for name in order.keys() & known.keys():
-            order[name].insert(0, (known[name][0], MUTANTS[name].faults))
+            order[name].insert(0, (known[name][0], MUTANTS[name].faults, MUTANTS[name].limits))
     print(f"{'mutant':45} {'part':8} {'caught by':18} {'seed':>5} {'runs':>5} {'seconds':>8}")
     results = []
     for found in search([(one, order[one.name]) for one in mutants], chose.jobs, trust=chose.known):
@@ -108,9 +108,9 @@ def main(given: Sequence[str]) -> int:
     caught = [found for found in results if found.caught]
     runs: list[Run] = []  # `search` has looked at those of the catches
     if chose.known:
-        runs = list(dict.fromkeys((found.seed, found.faults) for found in caught))
+        runs = list(dict.fromkeys(found.run for found in caught if found.run is not None))
     if chose.full:
-        runs = [(seed, None) for seed in range(max((found.seed for found in caught), default=0) + 1)]
+        runs = [(seed, None, ()) for seed in range(max((found.seed for found in caught), default=0) + 1)]
     good = quiet(runs, chose.jobs)
     print(f"{len(caught)} of {len(results)} mutants are caught; the code as it is passes the same seeds: {good}")
     return 0 if good and len(caught) == len(results) else 1

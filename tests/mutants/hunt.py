@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from iris_sim.seed import run_seed
+from iris_sim.plan import Plan
+from iris_sim.seed import run_plan
 from tests.mutants import blind, of_clients, of_delivery, of_people, of_sending, of_serving, of_storing  # noqa: F401
 from tests.mutants.patch import Mutant, Patch
 
@@ -25,7 +26,8 @@ SEED_SECONDS_MAX = 60
 MEMORY_MAX = 4 << 30
 EXCEPTION = "SIM-EXC"  # the name under which the simulator reports an exception of the product
 
-Run = tuple[int, frozenset[str] | None]  # a seed, and the kinds of fault that may occur (None: all)
+# A seed, the kinds of fault that may occur (None: all), and limits that differ from the seed's.
+Run = tuple[int, frozenset[str] | None, tuple[tuple[str, int], ...]]
 Job = tuple[Mutant | None, Sequence[Run]]  # None: the code as it is
 
 
@@ -34,8 +36,8 @@ class Found:
     """What came of one mutant, or of the code as it is (name "")."""
 
     name: str
-    seed: int = -1  # of the run that failed; -1: none has
-    faults: frozenset[str] | None = None
+    seed: int = -1  # of the run that failed, which is `run`; -1: none has
+    run: Run | None = None
     invariant: str = ""
     message: str = ""
     runs: int = 0
@@ -65,13 +67,14 @@ def search(mutants: Iterable[tuple[Mutant, Sequence[Run]]], processes: int, *, t
         todo = []
         for found in hunt(list(runs_of.values()), processes):
             one, runs = runs_of[found.name]
-            run = (found.seed, found.faults)
-            if found.caught and trust:
-                dirty[run] = False
-            elif found.caught and run not in dirty:
+            run = found.run
+            if run is None or trust:
+                yield found
+                continue
+            if run not in dirty:
                 (clean,) = hunt([(None, [run])], 1)
                 dirty[run] = clean.caught or bool(clean.crashes)
-            if found.caught and dirty[run]:
+            if dirty[run]:
                 todo.append((one, runs[runs.index(run) + 1 :]))
             else:
                 yield found
@@ -118,12 +121,13 @@ def _try_runs(one: Mutant | None, runs: Sequence[Run], patch: Patch) -> Found:
     """Until one counts as a catch."""
     found = Found(one.name if one else "")
     began = time.monotonic()
-    for seed, faults in runs:
+    for run in runs:
+        seed, faults, limits = run
         patch.calls = 0
         found.runs += 1
         signal.alarm(SEED_SECONDS_MAX)
         try:
-            failure = run_seed(seed, faults).failure
+            failure = run_plan(Plan.make(seed, faults).limited(dict(limits)), cover=False).failure
         except Hung:
             found.crashes.append(f"seed {seed}: hangs")
             break  # the others may well hang too
@@ -136,7 +140,7 @@ def _try_runs(one: Mutant | None, runs: Sequence[Run], patch: Patch) -> Found:
         if failure is None:
             continue
         if one is None or (patch.calls and (failure.invariant != EXCEPTION or one.raises)):
-            found.seed, found.faults = seed, faults
+            found.seed, found.run = seed, run
             found.invariant, found.message = failure.invariant, failure.message
             break
         found.crashes.append(f"seed {seed}: {failure.invariant} {failure.message}")

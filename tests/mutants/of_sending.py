@@ -133,6 +133,7 @@ def restored_mark_not_noticed(patch: Patch) -> None:
     "core",
     "Ada's phone is killed while it sends its window anew: moved outcomes push out those still needed.",
     faults="kill slow_client",
+    limits={"send_window": 4},
 )
 def moved_outcome_takes_another_place(patch: Patch) -> None:
     careful_client(patch)

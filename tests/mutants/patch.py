@@ -7,7 +7,7 @@ tables (dictionaries of modules) that hold it. Nothing is undone: each mutant li
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
@@ -55,6 +55,7 @@ class Mutant:
     story: str  # who suffers, and how
     put_in: Callable[[Patch], None]
     faults: frozenset[str] | None  # the kinds of fault that it takes to meet it; None: all kinds
+    limits: tuple[tuple[str, int], ...]  # limits that are as small as it takes
     raises: bool  # the product's own assertions may be what notices it
 
 
@@ -62,7 +63,7 @@ MUTANTS: dict[str, Mutant] = {}
 
 
 def mutant(
-    part: str, story: str, *, faults: str = "", raises: bool = False
+    part: str, story: str, *, faults: str = "", limits: Mapping[str, int] | None = None, raises: bool = False
 ) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
     """Register a function that puts a bug in. Its name is the mutant's."""
 
@@ -70,7 +71,7 @@ def mutant(
         name = put_in.__name__
         assert name not in MUTANTS, f"two mutants are called {name}"
         kinds = frozenset(faults.split()) or None
-        MUTANTS[name] = Mutant(name, part, story, put_in, kinds, raises)
+        MUTANTS[name] = Mutant(name, part, story, put_in, kinds, tuple((limits or {}).items()), raises)
         return put_in
 
     return register
