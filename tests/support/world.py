@@ -355,10 +355,14 @@ class World:
             peer = next(member for member in _members(frame[2]) if member != client.user)
             assert (peer, frame[6]) in self._durable, "Accepted before its commit"
 
+    def honest(self, user: bytes) -> bool:
+        """Whether a user gives each message an id of its own."""
+        return True
+
     def _on_commit(self, writes: Sequence[Write]) -> None:
         self._submitted = [row for row in writes if isinstance(row, MessageRow)]
         for row in self._submitted:
-            if row.kind != ROW_REFUSED:
+            if row.kind != ROW_REFUSED and self.honest(row.sender):
                 known = self._stored.setdefault((row.user, row.sender, row.message_id), row.seq)
                 assert known == row.seq, f"stored twice: {row}"
 
