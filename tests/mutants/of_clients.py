@@ -212,7 +212,7 @@ def gap_not_shown(patch: Patch) -> None:
 @mutant(
     "client",
     "Bob has read to the end; the server shows an older position, and the phone is content.",
-    faults="cut kill",
+    faults="lose hollow",
 )
 def read_wish_dropped_early(patch: Patch) -> None:
     def shown(original: Any, reads: Any, conversation: bytes, seq: int) -> None:
