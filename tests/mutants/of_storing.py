@@ -40,7 +40,11 @@ def outbox_not_started_after_a_load(patch: Patch) -> None:
     patch.change(Outbox, "start", lambda original, box, turn: None)
 
 
-@mutant("core", "Bob goes out of memory, his outbox begins to count anew: the other side has 'had' all that.")
+@mutant(
+    "core",
+    "Bob goes out of memory, his outbox begins to count anew: the other side has 'had' all that.",
+    limits={"users_in_memory_max": 1},
+)
 def outbox_numbers_begin_anew(patch: Patch) -> None:
     patch.change(Outbox, "rest", lambda original, box, turn: None)
 
