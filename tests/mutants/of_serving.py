@@ -142,7 +142,7 @@ def expired_token_keeps_its_session(patch: Patch) -> None:
     patch.change(Sessions, "_expired", lambda original, edge, conn, due: None)
 
 
-@mutant("edge", "A token's time is over, and it opens a new session.", faults="cut kill")
+@mutant("edge", "A token's time is over, and it opens a new session.", faults="skew_client cut kill")
 def expired_token_opens_a_session(patch: Patch) -> None:
     def check(original: Any, edge: Any, token: str) -> Any:
         found = original(edge, token)
@@ -153,6 +153,7 @@ def expired_token_opens_a_session(patch: Patch) -> None:
         return tokens._auth_of(claims)
 
     patch.change(Sessions, "check", check)
+    patch.change(Sessions, "_expired", lambda original, edge, conn, due: None)  # it would close the session at once
 
 
 @mutant("edge", "Bob's session is attached anew with the cursor of his Hello: what he acked since counts for nothing.")

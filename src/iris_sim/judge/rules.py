@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from iris.core import frames as f
 from iris.core.catalogue import ERRORS, CloseCode, ErrorCode
-from iris.core.ids import peer_of
+from iris.core.ids import direct_conversation, peer_of
 from iris.core.requests import LoggedOut, LogoutAll, Operation, Result, SetPassword
-from iris.core.rows import ROW_REFUSED, CursorRow, CutMailbox, DeviceRow, Gone, MessageRow, Write
+from iris.core.rows import ROW_REFUSED, CursorRow, CutMailbox, DeviceRow, Gone, MarkRow, MessageRow, Write
 from iris_sdk.core import effects as fx
 from iris_sim.judge.profiles import Profiles
 from iris_sim.judge.truth import Truth
@@ -32,6 +32,7 @@ class Rules:
         self._truth = truth
         self._profiles = profiles
         self._sent: dict[tuple[bytes, int, bytes, int, int], bytes] = {}  # number of a Send -> message_id
+        self._streams: dict[tuple[bytes, bytes, int], int] = {}  # (user, sender, device) -> stream of its mark
         self._asked: dict[int, int] = {}  # request -> µs
         self._secrets: dict[tuple[bytes, bytes], int] = {}  # (user, first refresh secret) -> device
         self._newest: dict[DeviceView, int] = {}  # the connection that was opened last
@@ -120,6 +121,8 @@ class Rules:
                 self._cut(write, writes)
             elif isinstance(write, DeviceRow):
                 self._device(write, writes)
+            elif isinstance(write, MarkRow):
+                self._mark(write)
 
     def after(self, writes: Sequence[Write]) -> None:
         """P7: no device lags more than mailbox_lag_rows_max rows behind while another one is further."""
@@ -156,6 +159,25 @@ class Rules:
                     what = truth.what(row.sender, row.message_id)
                     text = f"{what} is deleted from {truth.who(cut.user)}’s mailbox; {device.name} does not have it"
                     raise Violation("P2-CUT", text, (cut.user, row.sender))
+
+    def _mark(self, row: MarkRow) -> None:
+        """P3: a number is spent for the message that its device gave it to."""
+        device = self._truth.device(row.sender, row.device)
+        if device is None or device.restored:
+            return
+        mark = (row.user, row.sender, row.device)
+        if row.stream < self._streams.get(mark, 0) and not self._truth.set_back(row.user):
+            text = f"the mark of {device.name} at {self._truth.who(row.user)} goes back to stream {row.stream}"
+            raise Violation("P3-NUMBER", text, (row.user, row.sender))
+        self._streams[mark] = row.stream
+        key = (row.sender, row.device, direct_conversation(row.user, row.sender), row.stream, row.client_seq)
+        said = self._sent.get(key)
+        if said != row.message_id:
+            what = self._truth.what(row.sender, row.message_id)
+            text = (
+                f"{self._truth.who(row.user)} has {what} as {row.client_seq} of stream {row.stream}, which it never was"
+            )
+            raise Violation("P3-NUMBER", text, (row.user, row.sender))
 
     def _device(self, row: DeviceRow, writes: Sequence[Write]) -> None:
         """P6: a log-in that is asked again is one device."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iris.core.ids import peer_of
-from iris.core.outbox import READ
+from iris.core.outbox import DELIVERED, READ
 from iris.core.rows import (
     REGISTER_RECEIPT,
     ROW_MESSAGE,
@@ -323,6 +323,7 @@ class Truth:
 
     def _outbox_register(self, row: OutboxRegisterRow) -> None:
         unit = self.unit(row.user)
+        unit.promised[row.target, row.kind, row.topic] = row.value
         if row.kind != READ or unit.account is None or unit.deleted or not row.target.startswith(b"u"):
             return
         if not unit.account.read_receipts or unit.blocked_with(row.target[1:]):
@@ -365,7 +366,25 @@ class Truth:
         elif isinstance(row, CursorRow):
             self.unit(row.user).cursors.pop(row.device, None)
         elif isinstance(row, RegisterRow):
-            self.unit(row.user).registers.pop((row.conversation, row.kind), None)
+            unit = self.unit(row.user)
+            unit.registers.pop((row.conversation, row.kind), None)
+            unit.forgetful = True
+        elif isinstance(row, OutboxRegisterRow):
+            self._promise_kept(row)
+
+    def _promise_kept(self, row: OutboxRegisterRow) -> None:
+        """P5: a receipt leaves the outbox when the other side has stored it, or is not there to do so."""
+        value = self.unit(row.user).promised.pop((row.target, row.kind, row.topic), 0)
+        if row.kind != DELIVERED or self.set_back(row.user, row.target[1:]):
+            return
+        target = self.unit(row.target[1:])
+        if target.account is None or target.deleted or target.forgetful:
+            return
+        known = target.registers.get((row.topic, REGISTER_RECEIPT))
+        if known is None or known.a < value:
+            who, whom = self.who(row.user), self.who(target.user)
+            text = f"{whom} was to be told that {who} has {value}, has {known}, and will not be told again"
+            raise Violation("P5-PROMISED", text, (row.user, target.user))
 
     def _drop_mark(self, drop: DropMark) -> None:
         outcomes = self.unit(drop.user).outcomes

@@ -55,6 +55,8 @@ class Unit:
         self.outcomes: dict[tuple[bytes, int, bytes], Outcome] = {}
         self.registers: dict[tuple[bytes, int], RegisterRow] = {}
         self.revs: set[int] = set()  # every rev that was ever durable
+        self.promised: dict[tuple[bytes, int, bytes], int] = {}  # (target, kind, topic) -> value in the outbox
+        self.forgetful = False  # conversations_max: registers were dropped
         self.restored_at: int | None = None  # µs: set back to an older backup
         self.deleted = False
 
