@@ -165,6 +165,8 @@ def test_hellos_are_handed_over_a_few_at_a_time(rig: Rig) -> None:
     wires[-1].sock.close()
     rig.until("connections", 4)
     got = [rig.drain(2), rig.drain(2), rig.drain(2)]
+    while got[2][-1][0] != f.CLOSED:  # it was counted before it was handed over
+        got[2] += rig.drain(2)
     assert [[event[0] for event in part] for part in got] == [[f.HELLO] * 2, [f.HELLO] * 2, [f.HELLO, f.CLOSED]]
     assert got[2][0][1] == got[2][1][1]
     assert rig.no_more()
