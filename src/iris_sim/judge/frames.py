@@ -76,7 +76,7 @@ class Frames:
         if frame[5] and frame[5] not in unit.revs:
             raise Violation("P1-HEAD", f"{device.name} was told of rev {frame[5]}, which is not durable", (me,))
         session = server.edge.sessions.get(frame[1])
-        auth = session.auth if session is not None else None
+        auth = session.auth if session is not None and device.conn == frame[1] else None  # else nobody hears it
         if auth is not None and self.fallen(unit.fallen_at(auth.device, auth.gen, auth.jti)):
             raise Violation("P6-OPENED", f"{device.name} got a session with a token that no longer stands", (me,))
 

@@ -169,6 +169,7 @@ class Profiles:
             before != told
             and (me, answer.message_id) not in truth.twice
             and not truth.set_back(peer)
+            and not (shadow.device.restored and truth.excuse("client set back: another answer"))
             and not self._asked_anew(shadow, answer, before)
         ):
             text = f"{shadow.device.name} was told {before} and now {told} of {truth.what(me, answer.message_id)}"
