@@ -15,7 +15,7 @@ from iris.core.mailbox import imbalance
 from iris.core.rows import REGISTER_READ_SYNC, ROW_MESSAGE, ROW_OWN_COPY, ROW_REFUSED, MessageRow
 from iris.core.user import User
 from iris_sdk.core.lifecycle import State
-from iris_sim.judge.profiles import Profiles
+from iris_sim.judge.profiles import COVERED, Profiles
 from iris_sim.judge.truth import Truth, at_once
 from iris_sim.judge.units import Unit
 from iris_sim.observer import Violation
@@ -166,12 +166,14 @@ class Healed:
             return  # lost with an old backup, or the account was deleted
         had = (peer, row.seq) in truth.had
         gone = (peer, row.seq) in truth.told_gone
-        if STEPS[row.state] >= 2 and not had and not gone and not truth.lost_in_time(unit, kept):
+        if STEPS[row.state] >= 2 and not had and not gone and not truth.expired(unit, kept, COVERED):
             raise Violation("P5-DELIVERED", f"{device.name} shows {what} as {row.state}; nobody has it", (me, peer))
         if row.state == "read" and truth.read.get((peer, row.conversation), 0) < row.seq:
             raise Violation("P5-READ", f"{device.name} shows {what} as read; nobody has said so", (me, peer))
         if truth.set_back(me, peer) or unit.deleted:
             return  # a receipt may be lost with the backup
+        if had and STEPS[row.state] < 2 and truth.expired(unit, kept, "expired before its Ack came"):
+            return
         if had and STEPS[row.state] < 2 and not self._dropped(me):
             text = f"{device.name} shows {what} as {row.state}; a device of {truth.who(peer)} has had it for long"
             raise Violation("P5-TOLD", text, (me, peer))

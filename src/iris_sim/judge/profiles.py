@@ -19,6 +19,8 @@ from iris_sim.observer import Violation
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView
 
+COVERED = "expired, and covered by a later receipt"
+
 
 class Shadow:
     """One profile, as its commits add up."""
@@ -218,7 +220,7 @@ class Profiles:
         unit = truth.unit(peer)
         for row in unit.written_by(me, shadow.delivered.get(conversation, 0), upto):
             place = (peer, row.seq)
-            if place not in truth.had and place not in truth.told_gone and not truth.lost_in_time(unit, row):
+            if place not in truth.had and place not in truth.told_gone and not truth.expired(unit, row, COVERED):
                 what = truth.what(row.sender, row.message_id)
                 text = f"{shadow.device.name} is told that {what} was delivered; no device of {truth.who(peer)} has it"
                 raise Violation("P5-DELIVERED", text, (me, peer))

@@ -248,11 +248,11 @@ class Truth:
         limits, kept = self.world.limits, self.days(unit.stored_at[row.seq])
         return kept >= limits.message_days or self.days_by_clock(row.at) >= limits.mark_days
 
-    def lost_in_time(self, unit: Unit, row: MessageRow) -> bool:
-        """Whether a row that nobody got may have expired: a register of a later one covers it (ARCHITECTURE.md)."""
+    def expired(self, unit: Unit, row: MessageRow, excuse: str) -> bool:
+        """Whether a row may have expired since; then what is asked of it is excused."""
         least = self.world.limits.message_days - 1
         old = self.days(unit.stored_at[row.seq]) >= least or self.days_by_clock(row.at) >= least
-        return old and self.excuse("expired, and covered by a later receipt")
+        return old and self.excuse(excuse)
 
     def days(self, since: int) -> float:
         """Days that have passed on the world's calendar."""
