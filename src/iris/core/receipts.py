@@ -24,7 +24,7 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
         return
     if ack.seq > session.prev or ack.rev > session.rev_top:
         known = ack.seq <= user.head and ack.rev <= user.registers.head
-        if session.attempt > 1 and (known or session.reset):  # the edge may not know of the reset: its answer was lost
+        if session.reset or (session.attempt > 1 and known):  # a reset: its answer was lost, or the Attach was late
             turn.to_edge(ack.edge, AttachAgain(ATTACH_AGAIN, ack.conn, session.attempt))
             return
         mailbox.close_session(user, turn, ack.device, CloseCode.ACK_BEYOND)
