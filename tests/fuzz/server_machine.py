@@ -20,6 +20,7 @@ from iris.core.commands import (
     ATTACH_AGAIN,
     ATTACH_REFUSED,
     ATTACHED,
+    CLOSE_SESSION,
     DETACHED,
     REAUTHED,
     SESSION_UPDATE,
@@ -27,6 +28,7 @@ from iris.core.commands import (
     AttachAgain,
     Attached,
     AttachRefused,
+    CloseSession,
     Detached,
     ItemsDone,
     Reauthed,
@@ -331,7 +333,9 @@ def records(conns: list[int]) -> st.SearchStrategy[tuple[Any, ...]]:
         st.builds(SessionUpdate, kind(SESSION_UPDATE), conn, st.booleans(), enums),
         st.builds(Detached, kind(DETACHED), conn),
         st.builds(Reauthed, kind(REAUTHED), conn, numbers),
-        st.builds(f.Close, kind(f.CLOSE), conn, st.sampled_from([4001, 1001])),
+        st.builds(
+            CloseSession, kind(CLOSE_SESSION), conn, st.sampled_from([4001, 1001]), numbers, user, enums
+        ),
         st.builds(f.Presence, kind(f.PRESENCE), conn, user, enums, numbers),
         st.builds(f.Receipt, kind(f.RECEIPT), conn, numbers, numbers, conversations(KNOWN), numbers, numbers),
     )  # fmt: skip

@@ -7,8 +7,7 @@ from typing import Any
 from iris.core import sessions, tokens
 from iris.core.arrivals import Arrivals
 from iris.core.catalogue import ErrorCode
-from iris.core.commands import SESSION_UPDATE, Detach
-from iris.core.frames import CLOSE
+from iris.core.commands import CLOSE_SESSION, SESSION_UPDATE, Detach
 from iris.core.lease import EdgeLease, NodeLeases
 from iris.edge import table
 from iris.edge.edge import Edge
@@ -132,7 +131,7 @@ def session_updates_ignored(patch: Patch) -> None:
 @mutant("edge", "The shard says 'close' because the token was revoked; the edge lets the session go on.")
 def close_from_the_shard_ignored(patch: Patch) -> None:
     def on_items(original: Any, edge: Any, node: int, number: int, items: Any) -> None:
-        original(edge, node, number, [item for item in items if item[0] != CLOSE])
+        original(edge, node, number, [item for item in items if item[0] != CLOSE_SESSION])
 
     patch.change(Edge, "on_items", on_items)
 

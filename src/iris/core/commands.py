@@ -99,7 +99,7 @@ class Reauth(NamedTuple):
 
 
 # --- to an edge; the kinds are above those of frames.py ---
-ATTACHED, ATTACH_REFUSED, SESSION_UPDATE, DETACHED, REAUTHED, ATTACH_AGAIN = 32, 33, 34, 35, 36, 37
+ATTACHED, ATTACH_REFUSED, SESSION_UPDATE, DETACHED, REAUTHED, ATTACH_AGAIN, CLOSE_SESSION = 32, 33, 34, 35, 36, 37, 38
 
 
 class Attached(NamedTuple):
@@ -144,6 +144,17 @@ class SessionUpdate(NamedTuple):
 class Detached(NamedTuple):
     kind: int
     conn: int
+
+
+class CloseSession(NamedTuple):
+    """Close the connection. Repeated until its Detach, which comes also from an edge that has it no more."""
+
+    kind: int
+    conn: int
+    code: int
+    number: int
+    user: bytes
+    device: int
 
 
 class Reauthed(NamedTuple):

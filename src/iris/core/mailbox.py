@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from iris.core import presence, pump
 from iris.core.catalogue import CloseCode
-from iris.core.frames import CLOSE, Close
+from iris.core.commands import CLOSE_SESSION, CloseSession
 from iris.core.ids import COUNTER_MAX
 from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
 from iris.core.turn import Turn
@@ -192,8 +192,9 @@ def close_session(user: User, turn: Turn, device: int, code: int) -> None:
 
 def close_connection(user: User, turn: Turn, session: Session, code: int) -> None:
     """Tell the edge to close a connection, again and again until it says that it is gone."""
-    user.closing[session.edge, session.conn] = code
-    turn.to_edge(session.edge, Close(CLOSE, session.conn, code))
+    close = CloseSession(CLOSE_SESSION, session.conn, code, session.number, user.id, session.device.number)
+    user.closing[session.edge, session.conn] = close
+    turn.to_edge(session.edge, close)
     _close_later(user, turn)
 
 
@@ -205,7 +206,7 @@ def _close_later(user: User, turn: Turn) -> None:
 
 def _close_again(user: User, turn: Turn) -> None:
     user.closing_armed = False
-    for (edge, conn), code in user.closing.items():
-        turn.to_edge(edge, Close(CLOSE, conn, code))
+    for (edge, _), close in user.closing.items():
+        turn.to_edge(edge, close)
     if user.closing:
         _close_later(user, turn)

@@ -7,7 +7,7 @@ answer "unknown user", and the unit of an outbox that outlives it.
 
 from __future__ import annotations
 
-from iris.core.commands import Attach, SendIn
+from iris.core.commands import Attach, CloseSession, SendIn
 from iris.core.ids import user_unit
 from iris.core.mark import Mark
 from iris.core.outbox import Outbox
@@ -168,7 +168,7 @@ class User:
         self.sessions: dict[int, Session] = {}  # device -> session
         self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
         self.checking: dict[int, Attach] = {}  # device -> the newest Attach whose cursor is looked for in the store
-        self.closing: dict[tuple[int, int], int] = {}  # (edge, conn) -> the code it is closed with, until it detaches
+        self.closing: dict[tuple[int, int], CloseSession] = {}  # (edge, conn) -> what is repeated until its Detach
         self.closing_armed = False  # a timeout will say it again
         self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches
         self.announced: bool | None = None  # what watchers were told: online, offline, nothing yet

@@ -17,6 +17,7 @@ from iris.core.commands import (
     ATTACH_AGAIN,
     ATTACH_REFUSED,
     ATTACHED,
+    CLOSE_SESSION,
     DETACHED,
     REAUTHED,
     SESSION_UPDATE,
@@ -24,12 +25,12 @@ from iris.core.commands import (
     AttachAgain,
     Attached,
     AttachRefused,
+    CloseSession,
     Reauthed,
     SessionUpdate,
     WatchIn,
 )
 from iris.core.frames import (
-    CLOSE,
     CLOSED,
     GO_AWAY,
     HELLO,
@@ -96,11 +97,7 @@ class Edge(Sessions):
         out, unwelcomed = self.to_engine, self.unwelcomed
         for item in items:
             kind = item[0]
-            if kind == CLOSE:  # repeated until this edge has detached the connection
-                session = self.sessions.get(item[1])  # type: ignore[call-overload]
-                if session is not None:
-                    self.close(session, item[2])  # type: ignore[arg-type]
-            elif kind == PRESENCE:
+            if kind == PRESENCE:
                 session = self.sessions.get(item[1])  # type: ignore[call-overload]
                 if session is not None and item[2] in session.watches:
                     out.append(item)
@@ -241,6 +238,12 @@ class Edge(Sessions):
                 self.detach_later(attached.user, conn, attached.number, attached.device)
             elif session.state is State.ATTACHING and session.attempt == attached.attempt:
                 self._attached(session, attached)
+        elif kind == CLOSE_SESSION:
+            close = CloseSession._make(item)
+            if session is None:  # likewise, and the Attached is lost
+                self.detach_later(close.user, conn, close.number, close.device)
+            else:
+                self.close(session, close.code)
         elif session is None or session.state is State.CLOSING:
             return
         elif kind == ATTACH_REFUSED:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 
 from iris.core.catalogue import CloseCode, ErrorCode
-from iris.core.commands import Attach
+from iris.core.commands import Attach, Attached
 from iris.core.frames import Problem, Rejected
 from iris.core.ids import user_unit
 from iris.core.lease import EdgeLease, NodeLeases
@@ -91,6 +91,29 @@ def test_a_last_word_of_a_dead_edge_leaves_no_session(world: World) -> None:
     world.wait(world.limits.lease_ms + 100)
     assert ada.device not in world.user(ada.user).sessions
     assert not world.user(ada.user).closing
+
+
+def test_a_late_attach_that_was_replaced_before_its_edge_heard_of_it_leaves_nothing(world: World) -> None:
+    """It came after a restart of the node, which knew no Detach; and the Attached that would have told is lost."""
+    (ada,) = world.join("ada")
+    attaches = world.fabric.see(Attach)
+    ada.connect()
+    world.settle()
+    late = attaches[-1]
+    ada.disconnect()
+    world.wait(2_000)
+    world.crash()
+    world.wait(2_000)
+    world.fabric.lose(Attached, most=1)
+    world.node.receive([(user_unit(ada.user), late)])
+    world.settle()
+    assert world.user(ada.user).sessions[ada.device].conn == late.conn
+    ada.connect()
+    world.wait(3_000)
+    assert ada.connected()
+    assert world.user(ada.user).sessions[ada.device].conn == ada.conn
+    assert not world.user(ada.user).closing, "its edge says that it is gone"
+    assert not world.edges[0].edge.detaching
 
 
 def test_the_node_never_ends_what_the_edge_believes_in() -> None:

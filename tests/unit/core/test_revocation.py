@@ -9,6 +9,7 @@ import pytest
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode, ErrorCode
+from iris.core.commands import CloseSession
 from iris.core.ids import user_unit
 from iris.core.requests import DeleteUser, LogoutAll, LogoutDevice, Refused, RevokeToken, SetPassword
 from tests.support.world import World
@@ -114,7 +115,7 @@ def test_a_new_password_logs_out_the_others(world: World) -> None:
 
 def test_a_lost_close_is_said_again_until_the_edge_has_confirmed_it(world: World) -> None:
     _ada, bob = pair(world)
-    world.fabric.lose(f.Close, most=2)
+    world.fabric.lose(CloseSession, most=2)
     world.ask(user_unit(bob.user), LogoutAll(False), bob.auth)
     assert bob.connected()
     world.wait(2_500)

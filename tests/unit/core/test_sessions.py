@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode
-from iris.core.commands import AckIn, Attach, Attached, AttachRefused, Detach, EdgeGone, WatchIn
+from iris.core.commands import AckIn, Attach, Attached, AttachRefused, CloseSession, Detach, EdgeGone, WatchIn
 from iris.core.ids import user_unit
 from iris.core.requests import LogoutDevice
 from iris.core.sessions import FOR_RESUME
@@ -162,7 +162,7 @@ def test_an_older_connection_at_another_edge_does_not_win_by_attaching_anew(new_
     _ada, bob = pair(world)
     twin = Client(world, bob.user, bob.device, bob.gen)
     world.clients.append(twin)
-    lost = world.fabric.lose(f.Close)
+    lost = world.fabric.lose(CloseSession)
     twin.connect(1)
     world.settle()
     assert lost, "the edge does not know that it was replaced"

@@ -413,7 +413,7 @@ def test_a_stranger_among_the_answers_is_passed_over(world: World) -> None:
         ATTACHED, session.conn, attempt - 1, session.number, ada.user, ada.device, 9, 9, 9, True, True, 1
     )  # fmt: skip
     session.state = State.ATTACHING
-    edge.on_items(0, NEXT, [late, f.Close(f.CLOSE, 999, 4512)])
+    edge.on_items(0, NEXT, [late])
     states = [session.state]
     edge.on_items(0, NEXT + 1, [late._replace(attempt=attempt, oldest=0, reset=False)])
     assert [*states, session.state] == [State.ATTACHING, State.READY]
