@@ -70,7 +70,7 @@ class Device:
 
     def clock(self) -> int:
         """The core's clock, ms."""
-        return self.world.ms + self._offset
+        return self.world.now // 1000 + self._offset
 
     @property
     def closed(self) -> bool:

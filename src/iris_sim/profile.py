@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 from iris_sdk import schema
@@ -108,6 +109,9 @@ class SqliteProfile:
         if isinstance(result, Exception):
             raise result
         return result
+
+
+_decode_text = lru_cache(1024)(decode_text)  # up to four devices take the same message, one after the other
 
 
 class _Conversation:
@@ -255,7 +259,7 @@ class DictProfile:
                 return
         if known is None:
             kind = "own" if row.own else "message"
-            text = decode_text(row.payload, row.content_type, row.alg)
+            text = _decode_text(row.payload, row.content_type, row.alg)
             self._insert(
                 self._next(), kind, row.conversation, row.sender, row.device, row.message_id, seq, row.at, state,
                 row.content_type, row.alg, row.payload, text,

@@ -69,4 +69,4 @@ class NodeLeases:
         return gone
 
     def next_timeout(self) -> int | None:
-        return min(self._until.values(), default=None)
+        return min(self._until.values()) if self._until else None

@@ -40,6 +40,10 @@ class Out:
     asks: list[Ask] = field(default_factory=list)
 
 
+NOTHING = Out()  # what `take` hands over when there is nothing; a turn without anything to say is common
+NO_EFFECTS = Effects()
+
+
 class NodeCore:
     """All shards of one node."""
 
@@ -59,7 +63,7 @@ class NodeCore:
         self._heard: set[int] = set()  # edges with something in the inbox
         self._commit: list[Write] | None = None
         self._writes: list[Write] = []  # of the commit under way
-        self._effects = Effects()  # likewise
+        self._effects = NO_EFFECTS  # likewise
         self._out = Out()
 
     # --- in ---
@@ -105,14 +109,17 @@ class NodeCore:
         """The commit under way is durable."""
         self.committing = False
         self._note("committed", now.wall, self._writes)
-        effects, self._effects, self._writes = self._effects, Effects(), []
+        effects, self._effects, self._writes = self._effects, NO_EFFECTS, []
         self._release(effects, now)
         self._gather(now)
 
     # --- out ---
     def take(self) -> Out:
         """What is to be done now."""
-        out, self._out = self._out, Out()
+        out = self._out
+        if not (out.edges or out.units or out.renewed or out.replies or out.asks):
+            return NOTHING
+        self._out = Out()
         return out
 
     def take_commit(self) -> list[Write] | None:
@@ -128,8 +135,10 @@ class NodeCore:
 
     def next_timeout(self) -> int | None:
         """When a turn is due at the latest, mono ms."""
-        due = [when for when in (self.turn.next_timeout(), self.links.next_timeout()) if when is not None]
-        return min(due, default=None)
+        timeout, lease = self.turn.next_timeout(), self.links.next_timeout()
+        if timeout is None or (lease is not None and lease < timeout):
+            return lease
+        return timeout
 
     # --- turns ---
     def shard(self, unit: bytes) -> Shard:
@@ -154,9 +163,10 @@ class NodeCore:
 
     def _gather(self, now: Now) -> None:
         """Make a commit of what the turn has gathered, unless one is under way: then it goes with the next."""
-        if self.committing:
+        turn = self.turn
+        if self.committing or not (turn.writes or turn.effects):
             return
-        writes, effects = self.turn.take()
+        writes, effects = turn.take()
         if effects.edge:
             self._note("pumped", now.wall, effects.edge)
         if writes:

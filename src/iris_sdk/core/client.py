@@ -281,13 +281,17 @@ class ClientCore:
 
     def next_timeout(self) -> int | None:
         """When `tick` is due, ms; None: not before another input."""
-        times = [self._retry_at, self._typing.next_timeout()]
+        due = _sooner(self._retry_at, self._typing.next_timeout())
         if self.state in IN_SESSION:
-            times += [self._refresh_at, self._expire_at, self._watch_at, self._inbox.timeout()]
-            times += [self._reads.next_timeout(self._outbox.repeat_ms), self._outbox.next_timeout()]
+            due = _sooner(due, self._refresh_at)
+            due = _sooner(due, self._expire_at)
+            due = _sooner(due, self._watch_at)
+            due = _sooner(due, self._inbox.timeout())
+            due = _sooner(due, self._reads.next_timeout(self._outbox.repeat_ms))
+            due = _sooner(due, self._outbox.next_timeout())
             if self.state is State.CATCHING_UP and self._inbox.settled:  # else the end of the commit looks
-                times.append(self._quiet_at)
-        return min((time for time in times if time is not None), default=None)
+                due = _sooner(due, self._quiet_at)
+        return due
 
     # --- connection ---
 
@@ -470,6 +474,11 @@ class ClientCore:
         if self.state in IN_SESSION:
             for conversation, seq in self._reads.due(now, self._outbox.repeat_ms):
                 self._frame(pb.ClientFrame(read=pb.Read(conversation=conversation, seq=seq)))
+
+
+def _sooner(one: int | None, other: int | None) -> int | None:
+    """The earlier of two times; None is never."""
+    return other if one is None or (other is not None and other < one) else one
 
 
 def _reconnect(code: int | None) -> tuple[str, str]:

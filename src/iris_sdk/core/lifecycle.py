@@ -21,6 +21,8 @@ class State(Enum):
     WAITING = auto()  # until the next attempt
     CLOSED = auto()  # for good: a person must act
 
+    __hash__ = object.__hash__  # members are single; Enum’s own hashes the name, in Python, at every look at a table
+
 
 @unique
 class Input(Enum):

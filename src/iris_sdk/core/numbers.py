@@ -16,5 +16,5 @@ def is_sound(frame: pb.ServerFrame) -> bool:
     body = frame.WhichOneof("body")
     if body is None:
         return True
-    fields = getattr(frame, body).ListFields()
-    return all(value <= NUMBER_MAX for _, value in fields if isinstance(value, int))
+    numbers = [value for _, value in getattr(frame, body).ListFields() if isinstance(value, int)]
+    return not numbers or max(numbers) <= NUMBER_MAX

@@ -72,8 +72,10 @@ class Outbox:
         self._ready.clear()
 
     def next_timeout(self) -> int | None:
-        times = [self._wake_at, self._scan_at if self._unanswered else None]
-        return min((time for time in times if time is not None), default=None)
+        wake_at = self._wake_at
+        if self._unanswered and (wake_at is None or self._scan_at < wake_at):
+            return self._scan_at
+        return wake_at
 
     def tick(self, now: int) -> None:
         if now >= self._scan_at:
@@ -99,6 +101,8 @@ class Outbox:
         gained = (now - self._allowance_at) * self._rate
         self._allowance, self._allowance_at = min(self._allowance_max, self._allowance + gained), now
         self._wake_at = None
+        if not self._ready:
+            return
         waiting: list[bytes] = []
         while self._ready and self._wake_at is None:
             conversation = next(iter(self._ready))

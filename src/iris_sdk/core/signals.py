@@ -101,4 +101,4 @@ class TypingTable:
         return keys
 
     def next_timeout(self) -> int | None:
-        return min(self._until.values(), default=None)
+        return min(self._until.values()) if self._until else None
