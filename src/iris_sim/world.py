@@ -35,6 +35,7 @@ REST_PROGRESS_MAX = 1_200 * SECOND
 LOOK = 2 * SECOND  # between two looks whether it has
 VANISH = 31 * SECOND
 LEAVE = 13 * SECOND
+LEAVE_LOSSES = 3 * SECOND, 0.5  # at first so many batches between servers are lost, in worlds that know such losses
 
 
 def _product_raised(error: BaseException) -> bool:
@@ -307,10 +308,18 @@ class World:
         self.watch.vanished()
 
     def _leave(self) -> None:
-        """Everybody leaves; every user is looked at once."""
+        """Everybody leaves, and what tells it to the shards may be lost; every user is looked at once."""
+        end = self.now + LEAVE
+        lossy = [link for row in self.links for link in row] if "lose" in self.plan.faults else []
+        duration, share = LEAVE_LOSSES
+        for link in lossy:
+            link.noise = [("lose", share)]
         for device in self.devices:
             device.go_offline()
-        self.run_until(self.now + LEAVE)
+        self.run_until(self.now + duration)
+        for link in lossy:
+            link.noise = []
+        self.run_until(end)
         for server in self.servers:
             server.process.wake_all()
         self.run_until(self.now + 2 * SECOND)

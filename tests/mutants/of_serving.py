@@ -68,7 +68,7 @@ def lost_batch_not_noticed(patch: Patch) -> None:
     patch.change(Arrivals, "told", told)
 
 
-@mutant("edge", "Bob's connection is gone; the word to his shard is lost, and he stays online.")
+@mutant("edge", "Bob's connection is gone; the word to his shard is lost, and he stays online.", faults="lose cut")
 def detached_once(patch: Patch) -> None:
     def detach(original: Any, edge: Any, conn: int) -> None:
         waiting = edge.detaching.pop(conn, None)
