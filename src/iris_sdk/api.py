@@ -207,7 +207,7 @@ class ApiClient:
 
     async def link_code(self) -> LinkCode:
         """A code that logs in one new device without the password, once and soon. The one before it is void."""
-        said, server_time = await self._call("POST", "/v1/devices/link-code")
+        said, server_time = await self._call("POST", "/v1/me/link-code")
         return LinkCode(said["code"], said["expires_at"], server_time)
 
     async def unlink(self, device: int) -> None:

@@ -39,7 +39,7 @@ WITH_TOKEN: dict[str, dict[str, Any] | None] = {
     "DELETE /v1/sessions/current": None,
     "POST /v1/tokens/revoke": None,
     "GET /v1/devices": None,
-    "POST /v1/devices/link-code": None,
+    "POST /v1/me/link-code": None,
     "DELETE /v1/devices/{device}": None,
     "GET /v1/contacts": None,
     "PUT /v1/contacts/{user_id}": {"name": "Mallory's name for Ada"},

@@ -20,7 +20,7 @@ WRONG = "0000-0000"
 
 
 async def shown(api: FakeApi, tokens: dict[str, Any]) -> str:
-    answer = await api.client.post("/v1/devices/link-code", headers=bearer(tokens))
+    answer = await api.client.post("/v1/me/link-code", headers=bearer(tokens))
     assert answer.status_code == 201, answer.text
     return str(answer.json()["code"])
 
@@ -37,7 +37,7 @@ def take(api: Api, who: Person, code: str, **more: Any) -> httpx.Response:
 
 
 def code_of(api: Api, token: str) -> str:
-    return str(api.good("POST", "/devices/link-code", token)["code"])
+    return str(api.good("POST", "/me/link-code", token)["code"])
 
 
 # --- guessing ---
@@ -174,8 +174,8 @@ def test_a_log_out_everywhere_ends_the_code(api: Api, ada: Person) -> None:
 
 def test_a_stolen_token_that_is_void_gets_no_code(api: Api, ada: Person) -> None:
     assert api.call("DELETE", "/sessions", ada.access).status_code == 204
-    assert api.call("POST", "/devices/link-code", ada.access).json()["title"] == "TOKEN_REVOKED"
-    assert api.call("POST", "/devices/link-code").json()["title"] == "TOKEN_INVALID"
+    assert api.call("POST", "/me/link-code", ada.access).json()["title"] == "TOKEN_REVOKED"
+    assert api.call("POST", "/me/link-code").json()["title"] == "TOKEN_INVALID"
 
 
 def test_a_code_counts_against_the_devices(api: Api, ada: Person) -> None:

@@ -85,7 +85,7 @@ def through_the_api(scene: Scene, api: Api) -> dict[str, Any]:
     scene.refused(api.call("POST", "/users", json={"handle": "!", "password": wrong}), 422)
     scene.refused(api.call("POST", "/users", json=body | {"handle": handle, "x": wrong}), 422)
     scene.refused(api.call("POST", "/sessions", json=body | {"password": wrong + "x" * 4_096}), 413)
-    code = scene.hide("link code", api.good("POST", "/devices/link-code", login["access_token"])["code"])
+    code = scene.hide("link code", api.good("POST", "/me/link-code", login["access_token"])["code"])
     named = {"handle": handle, "device_name": "laptop"}
     scene.refused(
         api.call("POST", "/sessions/link-code", json=named | {"code": scene.hide("wrong code", "W0NG-C0DE")}), 401

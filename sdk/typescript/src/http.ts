@@ -92,7 +92,7 @@ export class HttpApi implements Api {
   }
 
   async linkCode(): Promise<LinkCode> {
-    const { said, serverTime } = await this.call("POST", "/v1/devices/link-code");
+    const { said, serverTime } = await this.call("POST", "/v1/me/link-code");
     return { code: said.code, expiresAt: said.expires_at, serverTime };
   }
 

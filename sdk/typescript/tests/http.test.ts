@@ -72,7 +72,7 @@ describe("the API", () => {
     expect(session).toMatchObject({ user: "u", device: 2, refreshToken: "r" });
     const body = { handle: "ada", code: "7K3M-9QXT", device_name: "d", nonce: "n" };
     expect(asked).toEqual([
-      { method: "POST", url: "http://127.0.0.1:8460/v1/devices/link-code", token: "Bearer t", body: undefined },
+      { method: "POST", url: "http://127.0.0.1:8460/v1/me/link-code", token: "Bearer t", body: undefined },
       { method: "POST", url: "http://127.0.0.1:8460/v1/sessions/link-code", token: null, body },
     ]);
   });

@@ -23,7 +23,7 @@ async def list_devices(service: TheService, auth: Asker) -> DevicesAnswer:
     return DevicesAnswer(devices=[DeviceAnswer(**device._asdict()) for device in found.devices])
 
 
-@router.post("/v1/devices/link-code", status_code=201, responses=documented(*WITH_TOKEN))
+@router.post("/v1/me/link-code", status_code=201, responses=documented(*WITH_TOKEN))
 async def make_link_code(service: TheService, auth: Asker) -> LinkCodeAnswer:
     """A code with which one new device logs in, once and soon, without the password. The code before it is void."""
     return await link_codes.make(service, auth)
