@@ -40,6 +40,8 @@ pub mod error {
     pub const REFRESH_INVALID: u32 = 1023;
     /// Handle and password do not belong together. Which of them is wrong is not told.
     pub const CREDENTIALS_WRONG: u32 = 1024;
+    /// Handle and link code do not belong together, or the code was used, is over or was withdrawn. Which is not told.
+    pub const LINK_CODE_INVALID: u32 = 1025;
     /// This server does not take registrations.
     pub const REGISTRATION_CLOSED: u32 = 1030;
     /// Registration needs an invite, and this one is missing, unknown or used up.
@@ -220,6 +222,10 @@ pub mod limit {
     pub const OUTBOX_REFUSALS_MAX: u64 = 20;
     /// items; user: revoked and not yet expired token ids; above it all sessions are logged out
     pub const REVOKED_TOKENS_MAX: u64 = 64;
+    /// ms; link code: how long a new device may be linked with it; at most five minutes
+    pub const LINK_CODE_MS: u64 = 300_000;
+    /// items; link code: wrong codes given for its user; then it is void
+    pub const LINK_CODE_TRIES_MAX: u64 = 5;
     /// items; node: loaded users without a session; the least recently used goes
     pub const USERS_IN_MEMORY_MAX: u64 = 200_000;
     /// items; shard: loaded handles and invites; the one loaded first goes

@@ -13,7 +13,7 @@ manual's first page; `events` says what can happen, `errors` what can be raised,
 Everything public is here.
 """
 
-from iris_sdk.api import Account, ApiClient, Contact, DeviceInfo, Me, Privacy
+from iris_sdk.api import Account, ApiClient, Contact, DeviceInfo, LinkCode, Me, Privacy
 from iris_sdk.client import Client, Named, connect
 from iris_sdk.content import Content, Delete, Edit, Mention, Reaction, Ref, Text, Unknown
 from iris_sdk.core.conversation import Reacted, Shown
@@ -48,7 +48,7 @@ from iris_sdk.events import (
     StateChange,
     Typing,
 )
-from iris_sdk.profile import ProfileInfo, login, profile_info, register
+from iris_sdk.profile import ProfileInfo, login, login_with_code, profile_info, register
 
 __all__ = [
     "Account",
@@ -68,6 +68,7 @@ __all__ = [
     "Event",
     "HistoryGap",
     "IrisError",
+    "LinkCode",
     "LoggedOut",
     "Me",
     "Mention",
@@ -99,6 +100,7 @@ __all__ = [
     "WrongCertificate",
     "connect",
     "login",
+    "login_with_code",
     "profile_info",
     "register",
 ]

@@ -91,6 +91,15 @@ class DeviceInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class LinkCode:
+    """A code with which one new device logs in, as people read and type it."""
+
+    code: str
+    expires_at: int
+    server_time: int  # ms since 1970 by the answer's Date, 0 when it had none
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """Somebody on my list, under the name I gave."""
 
@@ -151,11 +160,15 @@ class ApiClient:
         answered with the same device instead of linking another.
         """
         body = _without_none(handle=handle.removeprefix("@"), password=password, device_name=device_name, nonce=nonce)
-        said, server_time = await self._call("POST", "/v1/sessions", body, auth=False)
-        return Session(
-            said["user_id"], said["handle"], said["device"], said["access_token"], said["expires_at"],
-            said["refresh_token"], server_time,
-        )  # fmt: skip
+        return _session(*await self._call("POST", "/v1/sessions", body, auth=False))
+
+    async def login_with_code(self, handle: str, code: str, *, device_name: str, nonce: str | None = None) -> Session:
+        """Link a new device with a code that another one shows. Raises LINK_CODE_INVALID, DEVICE_LIMIT, RATE_LIMITED.
+
+        `nonce` is as in `login`.
+        """
+        body = _without_none(handle=handle.removeprefix("@"), code=code, device_name=device_name, nonce=nonce)
+        return _session(*await self._call("POST", "/v1/sessions/link-code", body, auth=False))
 
     async def refresh(self, refresh_token: str, nonce: str) -> Tokens:
         """Turn a refresh token into the next one and an access token.
@@ -191,6 +204,11 @@ class ApiClient:
             DeviceInfo(d["device"], d["name"], d["linked_at"], d["seen_at"], d["online"], d["current"])
             for d in said["devices"]
         ]
+
+    async def link_code(self) -> LinkCode:
+        """A code that logs in one new device without the password, once and soon. The one before it is void."""
+        said, server_time = await self._call("POST", "/v1/me/link-code")
+        return LinkCode(said["code"], said["expires_at"], server_time)
 
     async def unlink(self, device: int) -> None:
         """Log out one of my devices. Raises UNKNOWN_DEVICE."""
@@ -360,6 +378,13 @@ def _server_time(date: str | None) -> int:
         return int(parsedate_to_datetime(date).timestamp() * 1000)
     except ValueError:
         return 0
+
+
+def _session(said: Mapping[str, Any], server_time: int) -> Session:
+    return Session(
+        said["user_id"], said["handle"], said["device"], said["access_token"], said["expires_at"],
+        said["refresh_token"], server_time,
+    )  # fmt: skip
 
 
 def _account(said: Mapping[str, Any]) -> Account:

@@ -100,6 +100,7 @@ class Client:
         self.device: int = reader.meta("device")
         self.server: str = reader.meta("server")
         address = parse_server(self.server, reader.meta("ca_file"), reader.meta("fingerprint"))
+        self.fingerprint: str | None = address.fingerprint
         self._tokens = TokenKeeper(self._folder, reader, self._worker, address)
         self.api = ApiClient(address, token=self._tokens.access, adopt=self._tokens.adopt)
         self._watchers = Watchers(reader, self._user_id)

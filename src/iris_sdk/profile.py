@@ -8,6 +8,7 @@ import os
 import secrets
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ LOGIN_TRIES = 2  # of a log-in whose answer was lost
 TOKEN_MARGIN_MS = 30_000  # a token that ends sooner is not used any more
 
 ProfilePath = str | os.PathLike[str]
+LogIn = Callable[[ApiClient, str], Awaitable[Session]]  # with a nonce
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +81,44 @@ async def login(
     ProfileError when the folder holds another user's profile or is in use. With `fingerprint` (SHA-256, hex) the
     server is known by its certificate alone, now and later; another one raises WrongCertificate.
     """
-    folder = Path(profile)
     address = parse_server(server, _absolute(ca_file), fingerprint)
+    return await _link(
+        Path(profile),
+        address,
+        lambda api, nonce: api.login(handle, password, device_name=_name(device_name), nonce=nonce),
+    )
+
+
+async def login_with_code(
+    profile: ProfilePath,
+    server: str,
+    handle: str,
+    code: str,
+    *,
+    device_name: str | None = None,
+    ca_file: str | None = None,
+    fingerprint: str | None = None,
+) -> Account:
+    """`login` without the password: with a link code that another device of the account shows (ApiClient.link_code)."""
+    address = parse_server(server, _absolute(ca_file), fingerprint)
+    return await _link(
+        Path(profile),
+        address,
+        lambda api, nonce: api.login_with_code(handle, code, device_name=_name(device_name), nonce=nonce),
+    )
+
+
+def _name(device_name: str | None) -> str:
+    return device_name or socket.gethostname() or "python"
+
+
+async def _link(folder: Path, address: Address, log_in: LogIn) -> Account:
     lock = FileLock(folder / LOCK)
     if schema.exists(folder) and not lock.try_acquire():
         raise ProfileError(f"the profile {folder} is in use by another process")
     try:
         async with ApiClient(address) as api:
-            said = await _log_in(api, handle, password, device_name or socket.gethostname() or "python")
+            said = await _log_in(api, log_in)
             try:
                 old_device = await _write(folder, address, said)
             except (ProfileError, OSError):
@@ -99,13 +131,13 @@ async def login(
     return Account(said.user, said.handle, "")
 
 
-async def _log_in(api: ApiClient, handle: str, password: str, device_name: str) -> Session:
+async def _log_in(api: ApiClient, log_in: LogIn) -> Session:
     """Log in; a lost answer is asked for again under the same nonce, so that it links one device and not two."""
     nonce = secrets.token_urlsafe(18)
     for _ in range(LOGIN_TRIES - 1):
         with contextlib.suppress(Offline):
-            return await api.login(handle, password, device_name=device_name, nonce=nonce)
-    return await api.login(handle, password, device_name=device_name, nonce=nonce)
+            return await log_in(api, nonce)
+    return await log_in(api, nonce)
 
 
 async def _write(folder: Path, address: Address, said: Session) -> int | None:

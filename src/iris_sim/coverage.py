@@ -47,6 +47,8 @@ UNREACHABLE: dict[str, str] = {
     "client CONNECTING LOST_FOR_GOOD": "only a close code ends a client for good, and what never opened has none",
     f"request {requests.UpgradePassword.__name__}": "asked by the HTTP API alone, after argon2 parameters have changed",
     f"request {requests.CheckToken.__name__}": "asked by the HTTP API alone, before it asks another unit",
+    f"request {requests.MakeLinkCode.__name__}": "asked by the HTTP API alone; nothing of it is stored",
+    f"request {requests.RedeemLinkCode.__name__}": "asked by the HTTP API alone; what it stores, LinkDevice stores too",
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from iris.cli.fullscreen import CHOICES, Ask, FullScreen
+from iris.cli.fullscreen import CHOICES, Ask, FullScreen, Show
 from iris_sdk import Client
 from tests.support.people import WAIT_S, join, run
 from tests.support.server import Server
@@ -162,5 +162,21 @@ def test_talk_to_asks_for_a_name_and_escape_takes_everything_back(server: Server
                 await pilot.press("escape")
                 await pilot.press("ctrl+q")
             assert app.return_value is None
+
+    run(case())
+
+
+def test_a_code_lets_a_new_device_in(server: Server, tmp_path: Path) -> None:
+    async def case() -> None:
+        (profile,) = await join(server, tmp_path, "ada")
+        async with Client(profile) as ada:
+            app = FullScreen(ada, None)
+            async with app.run_test(size=(110, 40)) as pilot:
+                await shows(pilot, "connected")
+                await pilot.press("ctrl+l")
+                await shows(pilot, "code ", "for @ada, good once", "█▀", f"iris chat --link '{server.url}/#link=ada.")
+                await pilot.press("escape")
+                await until(pilot, lambda: not isinstance(app.screen, Show))
+                await shows(pilot, "write a message")
 
     run(case())

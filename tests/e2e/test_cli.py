@@ -201,6 +201,29 @@ def test_own_copies_presence_and_devices(server: Server, tmp_path: Path) -> None
     assert "log in again" in lines[-1]
 
 
+def test_a_new_device_is_let_in_by_a_code(server: Server, tmp_path: Path) -> None:
+    (ada,) = make(server, tmp_path, "ada.li")
+    shown = iris("devices", "--profile", ada, "--link")
+    (line,) = [text.split("'")[1] for text in shown if "iris chat --link" in text]
+    assert re.fullmatch(re.escape(server.url) + r"/#link=ada\.li\.[0-9A-Z]{4}-[0-9A-Z]{4}", line), shown
+    assert sum(set(text) <= set("█▀▄ ") and "█" in text for text in shown) > 10, "the QR code"
+    second, third = tmp_path / "second", tmp_path / "third"
+    talked = iris("chat", "--plain", "--link", line, "--profile", second, stdin="/quit\n")
+    assert f"linked to @ada.li; this device is {second}" in talked
+    again = iris("chat", "--plain", "--link", line, "--profile", third, stdin="/quit\n", code=1)
+    assert "LINK_CODE_INVALID" in again[0]
+    assert again[1].strip() == "ask for a new one where you are logged in: iris devices --link"
+    (made,) = objects(iris("devices", "--profile", second, "--link", "--json"))
+    here = ("--server", server.url, "--profile", third)
+    iris("login", "ada.li", "--code", made["code"].lower(), *here, "--device-name", "pad")
+    assert "pad" in {device["name"] for device in objects(iris("devices", "--profile", ada, "--json"))}
+    assert len(objects(iris("devices", "--profile", ada, "--json"))) == 3
+    said = iris("chat", "--plain", "--as", "ada.li", "--profile", ada, stdin="/link\n")
+    assert any(text.startswith("code ") and "good once and for 5 minutes" in text for text in said)
+    wrong = iris("chat", "--link", "what is this", "--server", server.url, "--profile", tmp_path / "x", code=1)
+    assert "no link line" in wrong[0]
+
+
 def test_accounts_are_refused_in_words(server: Server, tmp_path: Path) -> None:
     make(server, tmp_path, "ada.ac")
     add = ("user", "add", "--server", server.url, "--password")

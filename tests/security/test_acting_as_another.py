@@ -39,6 +39,7 @@ WITH_TOKEN: dict[str, dict[str, Any] | None] = {
     "DELETE /v1/sessions/current": None,
     "POST /v1/tokens/revoke": None,
     "GET /v1/devices": None,
+    "POST /v1/me/link-code": None,
     "DELETE /v1/devices/{device}": None,
     "GET /v1/contacts": None,
     "PUT /v1/contacts/{user_id}": {"name": "Mallory's name for Ada"},
@@ -49,8 +50,11 @@ WITH_TOKEN: dict[str, dict[str, Any] | None] = {
     "GET /v1/users/{user_id}": None,
     "GET /v1/handles/{handle}": None,
 }
-# What needs no token: whom it acts for is shown by a password, a refresh token or nobody (test_guessing.py).
-WITHOUT_TOKEN = {"POST /v1/users", "POST /v1/sessions", "POST /v1/tokens", "GET /v1/info"}
+# What needs no token: who it acts for is shown by a password, a refresh token, nobody (test_guessing.py), or by a link
+# code (test_link_codes.py).
+WITHOUT_TOKEN = {
+    "POST /v1/users", "POST /v1/sessions", "POST /v1/sessions/link-code", "POST /v1/tokens", "GET /v1/info",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -85,6 +85,13 @@ def through_the_api(scene: Scene, api: Api) -> dict[str, Any]:
     scene.refused(api.call("POST", "/users", json={"handle": "!", "password": wrong}), 422)
     scene.refused(api.call("POST", "/users", json=body | {"handle": handle, "x": wrong}), 422)
     scene.refused(api.call("POST", "/sessions", json=body | {"password": wrong + "x" * 4_096}), 413)
+    code = scene.hide("link code", api.good("POST", "/me/link-code", login["access_token"])["code"])
+    named = {"handle": handle, "device_name": "laptop"}
+    scene.refused(
+        api.call("POST", "/sessions/link-code", json=named | {"code": scene.hide("wrong code", "W0NG-C0DE")}), 401
+    )
+    scene.refused(api.call("POST", "/sessions/link-code", json=named | {"code": code + "-and-more"}), 422)
+    scene.refused(api.call("POST", "/sessions/link-code", json=named | {"code": [code]}), 422)
     forged = scene.hide("forged token", login["access_token"][:-9] + "forged_it")
     scene.refused(api.call("GET", "/me", forged), 401)
     scene.refused(api.call("GET", f"/me?access_token={login['access_token']}"), 401)

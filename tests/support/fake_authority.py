@@ -32,6 +32,7 @@ class FakeUser:
     messages: int = EVERYONE
     read_receipts: bool = True
     next_device: int = 1
+    link_code: bytes = b""
     devices: dict[int, FakeDevice] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
     contacts: dict[bytes, rq.Contact] = field(default_factory=dict)
@@ -69,7 +70,8 @@ class FakeAuthority:
         if user is None:
             return Refused(ErrorCode.UNKNOWN_USER)
         if isinstance(
-            operation, (rq.GetCredentials, rq.LinkDevice, rq.UpgradePassword, rq.RotateRefresh, rq.GetProfile)
+            operation,
+            (rq.GetCredentials, rq.LinkDevice, rq.RedeemLinkCode, rq.UpgradePassword, rq.RotateRefresh, rq.GetProfile),
         ):
             return self._without_token(user, operation)
         if auth is None or not self._stands(user, auth):
@@ -103,6 +105,12 @@ class FakeAuthority:
                 if user.password == before:
                     user.password = after
                 return Done()
+            case rq.RedeemLinkCode(digest, name, refresh):
+                if user.link_code != digest:
+                    return Refused(ErrorCode.LINK_CODE_INVALID)
+                linked = self._without_token(user, rq.LinkDevice(name, refresh))
+                user.link_code = b"" if isinstance(linked, rq.Linked) else digest
+                return linked
             case rq.LinkDevice(name, refresh):
                 for number, device in user.devices.items():
                     if device.refresh == refresh:
@@ -128,6 +136,9 @@ class FakeAuthority:
         match operation:
             case rq.CheckToken():
                 return Done()
+            case rq.MakeLinkCode(digest):
+                user.link_code = digest
+                return rq.LinkCodeMade(self.clock() + 300_000)
             case rq.LogoutDevice(number):
                 if user.devices.pop(number or auth.device, None) is None:
                     return Refused(ErrorCode.UNKNOWN_DEVICE)

@@ -1,13 +1,10 @@
 /** Accessibility: axe finds nothing on any screen, in both themes; and the whole way is walked with the keyboard alone. */
 
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import type { Browser, Page } from "playwright-core";
+import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { scan } from "./axe.js";
 import { keepPictures, openBrowser, PASSWORD, Person } from "./people.js";
 import { Server } from "./server.js";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 let server: Server;
 let browser: Browser;
@@ -26,28 +23,6 @@ afterAll(async () => {
   await browser?.close();
   await server?.stop();
 });
-
-interface Axe {
-  run(
-    options: object,
-  ): Promise<{ violations: { id: string; help: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-}
-
-async function scan(page: Page, screen: string): Promise<void> {
-  for (const theme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme: theme, reducedMotion: "reduce" });
-    await page.evaluate(AXE);
-    const found = await page.evaluate(async () => {
-      const { axe } = globalThis as unknown as { axe: Axe };
-      const { violations } = await axe.run({ resultTypes: ["violations"] });
-      return violations.map(
-        ({ id, help, nodes }) =>
-          `${id}: ${help}: ${nodes.map((node) => `${node.html.slice(0, 160)} (${node.failureSummary})`).join(" | ")}`,
-      );
-    });
-    expect(found, `${screen}, ${theme}`).toEqual([]);
-  }
-}
 
 test("by keyboard alone: register, find somebody, write, answer, react", async () => {
   await bob.register("Bob");

@@ -61,6 +61,7 @@ export class FakeIris implements IrisClient {
     privacy: { presence: "everyone", messages: "everyone", readReceipts: true },
   };
   devicesThere: Device[] = [];
+  codes = 0;
   private readonly settings = new Map<string, unknown>();
   private readonly history = new Map<string, Message[]>();
   private readonly local = new Map<string, Local>();
@@ -334,6 +335,11 @@ function fakeApi(iris: FakeIris): Api {
     logOut: never,
     logOutAll: there(() => undefined),
     devices: there(() => [...iris.devicesThere]),
+    linkCode: there(() => {
+      iris.codes += 1;
+      const code = `7K3M-9QX${iris.codes}`;
+      return { code, expiresAt: 1_000_000 + 300_000, serverTime: 1_000_000 }; // its clock is another one
+    }),
     unlink: (device) =>
       there(() => {
         iris.devicesThere = iris.devicesThere.filter((one) => one.device !== device);

@@ -18,7 +18,7 @@ export class FakePorts implements Ports {
   private readonly timers = new Set<{ at: number; work: () => void }>();
   private fronts: (() => void)[] = [];
   private hides: (() => void)[] = [];
-  private changed: (path: string) => void = () => {};
+  private readonly changed = new Set<(path: string) => void>();
 
   readonly store = {
     get: (key: string) => this.kept.get(key),
@@ -32,8 +32,8 @@ export class FakePorts implements Ports {
     },
     back: () => {},
     onChange: (changed: (path: string) => void) => {
-      this.changed = changed;
-      return () => {};
+      this.changed.add(changed);
+      return () => this.changed.delete(changed);
     },
   };
   readonly notices = {
@@ -98,7 +98,7 @@ export class FakePorts implements Ports {
   }
   visit(path: string): void {
     this.path = path;
-    this.changed(path);
+    for (const one of this.changed) one(path);
   }
 }
 

@@ -36,6 +36,17 @@ export interface Session {
   readonly serverTime: number;
 }
 
+/** What a new device shows for being let in: the password, or a code that another device of the account shows. */
+export type Proof = { readonly password: string } | { readonly code: string };
+
+/** A code with which one new device logs in, as people read and type it. */
+export interface LinkCode {
+  readonly code: string;
+  readonly expiresAt: number;
+  /** ms since 1970 by the answer's Date, 0 when it had none. */
+  readonly serverTime: number;
+}
+
 /** What a refresh gives. */
 export interface Tokens {
   readonly accessToken: string;
@@ -77,8 +88,11 @@ export interface Api {
   info(): Promise<ServerInfo>;
   /** Make an account. HANDLE_TAKEN, INVITE_INVALID, REGISTRATION_CLOSED, INVALID_REQUEST. */
   register(given: { handle: string; password: string; name?: string; invite?: string }): Promise<Account>;
-  /** Link a device; `IrisClient.logIn` does it and keeps the profile. CREDENTIALS_WRONG, DEVICE_LIMIT, RATE_LIMITED. */
-  logIn(given: { handle: string; password: string; deviceName: string; nonce: string }): Promise<Session>;
+  /**
+   * Link a device; `IrisClient.logIn` does it and keeps the profile. CREDENTIALS_WRONG for a password, LINK_CODE_INVALID for a
+   * code; DEVICE_LIMIT, RATE_LIMITED.
+   */
+  logIn(given: Proof & { handle: string; deviceName: string; nonce: string }): Promise<Session>;
   /** The next refresh token and an access token. The nonce must be stored before, and repeated after a lost answer. */
   refresh(refreshToken: string, nonce: string): Promise<Tokens>;
   /** Unlink this device. `IrisClient.logOut` also forgets the profile. */
@@ -86,6 +100,8 @@ export interface Api {
   /** Log out on all devices; with `keepCurrent` on all others. */
   logOutAll(keepCurrent: boolean): Promise<void>;
   devices(): Promise<Device[]>;
+  /** A code that logs in one new device without the password, once and soon. The one before it is void. */
+  linkCode(): Promise<LinkCode>;
   /** Log out one of my devices. UNKNOWN_DEVICE. */
   unlink(device: number): Promise<void>;
   me(): Promise<Me>;

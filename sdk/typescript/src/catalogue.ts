@@ -31,6 +31,7 @@ export const ERRORS: ReadonlyMap<number, ErrorInfo> = new Map([
   [1022, { name: "TOKEN_REVOKED", outcome: false }],
   [1023, { name: "REFRESH_INVALID", outcome: false }],
   [1024, { name: "CREDENTIALS_WRONG", outcome: false }],
+  [1025, { name: "LINK_CODE_INVALID", outcome: false }],
   [1030, { name: "REGISTRATION_CLOSED", outcome: false }],
   [1031, { name: "INVITE_INVALID", outcome: false }],
   [1032, { name: "HANDLE_TAKEN", outcome: false }],
@@ -175,6 +176,10 @@ export const LIMITS = {
   outbox_refusals_max: 20,
   /** items; user: revoked and not yet expired token ids; above it all sessions are logged out */
   revoked_tokens_max: 64,
+  /** ms; link code: how long a new device may be linked with it; at most five minutes */
+  link_code_ms: 300000,
+  /** items; link code: wrong codes given for its user; then it is void */
+  link_code_tries_max: 5,
   /** items; node: loaded users without a session; the least recently used goes */
   users_in_memory_max: 200000,
   /** items; shard: loaded handles and invites; the one loaded first goes */

@@ -9,7 +9,7 @@
  * profile: one of them holds its connection, all of them show the same and can send; when that one ends another takes over.
  */
 
-import type { Api } from "./api.js";
+import type { Api, Proof } from "./api.js";
 import type { Limits } from "./catalogue.js";
 import type { Reference, TextContent } from "./content/content.js";
 import type {
@@ -74,7 +74,7 @@ export interface IrisClients {
    * Link a device, make its profile and open it. A profile of the same user keeps its history and becomes the new device;
    * one of another user is a ProfileError (`erase` it first). ApiError, Offline.
    */
-  logIn(options: OpenOptions, given: { handle: string; password: string; deviceName: string }): Promise<IrisClient>;
+  logIn(options: OpenOptions, given: Proof & { handle: string; deviceName: string }): Promise<IrisClient>;
   /** The API without a token: `info()` and `register(...)`. */
   api(options: OpenOptions): Api;
   /** Delete the profile and everything in it, also what waits in its outbox. No tab may have it open. */

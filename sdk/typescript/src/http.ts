@@ -1,7 +1,20 @@
 /** HttpApi: the API on `fetch`. See api.ts for what each method does. */
 
 import type { Address } from "./address.js";
-import type { Account, Api, Contact, Device, Me, Privacy, ServerInfo, Session, TokenSource, Tokens } from "./api.js";
+import type {
+  Account,
+  Api,
+  Contact,
+  Device,
+  LinkCode,
+  Me,
+  Privacy,
+  Proof,
+  ServerInfo,
+  Session,
+  TokenSource,
+  Tokens,
+} from "./api.js";
 import { ApiError, Offline } from "./errors.js";
 import { normalHandle } from "./ids.js";
 
@@ -46,10 +59,11 @@ export class HttpApi implements Api {
     return accountOf(said);
   }
 
-  async logIn(given: { handle: string; password: string; deviceName: string; nonce: string }): Promise<Session> {
-    const { handle, password, deviceName, nonce } = given;
-    const body = { handle, password, device_name: deviceName, nonce };
-    const { said, serverTime } = await this.call("POST", "/v1/sessions", { body, token: false });
+  async logIn(given: Proof & { handle: string; deviceName: string; nonce: string }): Promise<Session> {
+    const { deviceName, ...rest } = given;
+    const path = "code" in given ? "/v1/sessions/link-code" : "/v1/sessions";
+    const body = { ...rest, device_name: deviceName };
+    const { said, serverTime } = await this.call("POST", path, { body, token: false });
     return { user: said.user_id, handle: said.handle, device: said.device, ...tokensOf(said, serverTime) };
   }
 
@@ -75,6 +89,11 @@ export class HttpApi implements Api {
     return said.devices.map(({ device, name, linked_at, seen_at, online, current }: Json) => ({
       ...{ device, name, linkedAt: linked_at, seenAt: seen_at, online, current },
     }));
+  }
+
+  async linkCode(): Promise<LinkCode> {
+    const { said, serverTime } = await this.call("POST", "/v1/me/link-code");
+    return { code: said.code, expiresAt: said.expires_at, serverTime };
   }
 
   async unlink(device: number): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { deleteDB } from "idb";
 import { parseServer } from "./address.js";
-import type { Api, Session } from "./api.js";
+import type { Api, Proof, Session } from "./api.js";
 import type { IrisClient as Client, IrisClients, OpenOptions, ProfileInfo } from "./client.js";
 import { IrisError, Offline, ProfileError } from "./errors.js";
 import { HttpApi } from "./http.js";
@@ -58,10 +58,7 @@ async function open(options: OpenOptions): Promise<Client> {
   }
 }
 
-async function logIn(
-  options: OpenOptions,
-  given: { handle: string; password: string; deviceName: string },
-): Promise<Client> {
+async function logIn(options: OpenOptions, given: Proof & { handle: string; deviceName: string }): Promise<Client> {
   const { platform } = options;
   const api = apiOf(options);
   const store = await ProfileStore.open(nameOf(options), () => undefined);
@@ -85,7 +82,7 @@ async function logIn(
 /** A lost answer is asked for again under the same nonce, so that it links one device and not two. */
 async function sessionOf(
   api: Api,
-  given: { handle: string; password: string; deviceName: string; nonce: string },
+  given: Proof & { handle: string; deviceName: string; nonce: string },
 ): Promise<Session> {
   try {
     return await api.logIn(given);

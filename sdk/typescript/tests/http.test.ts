@@ -59,6 +59,24 @@ describe("the API", () => {
     expect(asked).toEqual([{ method: "POST", url: "http://127.0.0.1:8460/v1/sessions", token: null, body }]);
   });
 
+  it("asks for a link code, and logs in with one", async () => {
+    const date = { headers: { date: "Thu, 01 Jan 2026 00:00:00 GMT" } };
+    const said = { user_id: "u", handle: "ada", device: 2, access_token: "a", expires_at: 5, refresh_token: "r" };
+    const { asked, fetch } = scripted(
+      new Response('{"code": "7K3M-9QXT", "expires_at": 9}', { status: 201, ...date }),
+      new Response(JSON.stringify(said), date),
+    );
+    const { code, ...when } = await new HttpApi(address, { fetch, token: async () => "t" }).linkCode();
+    expect(when).toEqual({ expiresAt: 9, serverTime: 1767225600000 });
+    const session = await new HttpApi(address, { fetch }).logIn({ handle: "ada", code, deviceName: "d", nonce: "n" });
+    expect(session).toMatchObject({ user: "u", device: 2, refreshToken: "r" });
+    const body = { handle: "ada", code: "7K3M-9QXT", device_name: "d", nonce: "n" };
+    expect(asked).toEqual([
+      { method: "POST", url: "http://127.0.0.1:8460/v1/me/link-code", token: "Bearer t", body: undefined },
+      { method: "POST", url: "http://127.0.0.1:8460/v1/sessions/link-code", token: null, body },
+    ]);
+  });
+
   it("gives the token to the server that was named, and leaves nothing behind", async () => {
     const { fetch } = scripted(new Response('{"users": []}'));
     await new HttpApi(address, { fetch, token: async () => "a" }).blocks();

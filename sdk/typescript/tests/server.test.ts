@@ -233,6 +233,18 @@ describe.skipIf(!there)("on a real server", { timeout: 120_000 }, () => {
     await expect(IrisClient.logIn(ada.options, wrong)).rejects.toMatchObject({ name: "CREDENTIALS_WRONG" });
   });
 
+  it("a device that is logged in lets a new one in by a code, once", async () => {
+    const { code } = await ada.client.api.linkCode();
+    const phone = new Person(server.url, ada.handle, `phone of ${ada.handle}`);
+    const given = { handle: ada.handle, code, deviceName: "phone" };
+    const linked = await IrisClient.logIn(phone.options, given);
+    expect(linked.user).toBe(ada.client.user);
+    expect((await ada.client.api.devices()).map(({ name }) => name)).toContain("phone");
+    await linked.close();
+    const thief = new Person(server.url, ada.handle, "thief");
+    await expect(IrisClient.logIn(thief.options, given)).rejects.toMatchObject({ name: "LINK_CODE_INVALID" });
+  });
+
   it("a change of the password leaves this device logged in, by a new token", async () => {
     await ada.live();
     const phone = await new Person(server.url, ada.handle, `phone of ${ada.handle}`).logIn();

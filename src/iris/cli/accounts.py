@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from iris.cli.errors import CliError, run_async
+from iris.cli.link import drawn, offer, told
 
 
 def add_user(
@@ -30,15 +31,23 @@ def add_user(
 
 
 def log_in(
-    server: str, handle: str, password: str | None, profile: Path, *, device_name: str | None, ca: Path | None
+    server: str,
+    handle: str,
+    password: str | None,
+    profile: Path,
+    *,
+    code: str | None,
+    device_name: str | None,
+    ca: Path | None,
 ) -> int:
-    """Make the folder a device of the user."""
-    secret = password or ask_password(handle)
+    """Make the folder a device of the user, by the password or by a link code."""
+    secret = "" if code is not None else password or ask_password(handle)
 
     async def work() -> int:
-        from iris_sdk import login, profile_info
+        from iris_sdk import login, login_with_code, profile_info
 
-        account = await login(str(profile), server, handle, secret, device_name=device_name, ca_file=_text(ca))
+        way, proof = (login, secret) if code is None else (login_with_code, code)
+        account = await way(str(profile), server, handle, proof, device_name=device_name, ca_file=_text(ca))
         info = profile_info(str(profile))
         print(f"@{account.handle} is logged in, device {info.device if info else '?'}, profile {profile}")
         return 0
@@ -70,8 +79,8 @@ def join_line(line: str, handle: str, profile: Path | None, password: str | None
     return run_async(work())
 
 
-def devices(profile: Path, as_json: bool, unlink: int | None) -> int:
-    """List or unlink."""
+def devices(profile: Path, as_json: bool, unlink: int | None, link: bool) -> int:
+    """List, unlink, or show a code for a new one."""
 
     async def work() -> int:
         from iris_sdk import Client
@@ -80,6 +89,13 @@ def devices(profile: Path, as_json: bool, unlink: int | None) -> int:
             if unlink is not None:
                 await me.api.unlink(unlink)
                 print(json.dumps({"unlinked": unlink}) if as_json else f"device {unlink} is logged out")
+                return 0
+            if link:
+                line, code = await offer(me)
+                if as_json:
+                    print(json.dumps({"code": code.code, "expires_at": code.expires_at, "line": line.line}))
+                else:
+                    print("\n".join([drawn(line.line), *told(line, code)]))
                 return 0
             for device in await me.api.devices():
                 if as_json:

@@ -20,6 +20,8 @@ from iris.cli.errors import CliError, run_async
 from iris.cli.invitation import is_invitation, parse
 from iris.cli.join import PROFILES, join
 from iris.cli.keyboard import raw_terminal, read_input
+from iris.cli.link import drawn, offer, told
+from iris.cli.link import parse as parse_link
 from iris.cli.screen import BOLD, DIM, GREEN, RED, Screen, clean
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ LAST_ACCEPTED_S = 5.0  # at the end of piped input
 TEXTS_MAX = 1000  # newest messages whose ticks can change
 HELP = """\
   type a line to send it       /to @NAME   talk to somebody else
-  /who   people you know       /quit       leave (so do Ctrl-C and Ctrl-D)
+  /who   people you know       /link       let a new device of yours in
+  /quit  leave (so do Ctrl-C and Ctrl-D)
   ticks: · queued  ✓ accepted  ✓✓ delivered  ✓✓ (green) read  ✗ refused"""
 STATES = {
     "offline": "offline, what you write is kept and sent later",
@@ -52,9 +55,17 @@ def chat(
     invite: str | None,
     ca: Path | None,
     plain: bool = False,
+    link: str | None = None,
 ) -> int:
-    """Chat until somebody leaves; returns the exit code. `server` may be the line of an invitation."""
+    """Chat until somebody leaves; returns the exit code. `server` may be an invitation, `link` is a link line."""
     fingerprint: str | None = None
+    code: str | None = None
+    if link is not None:
+        try:
+            shown = parse_link(link)
+        except ValueError as error:
+            raise CliError(str(error), "paste the whole line that `iris devices --link` showed") from None
+        server, handle, code, fingerprint = shown.server or server, shown.handle, shown.code, shown.fingerprint
     if server is not None and is_invitation(server):
         try:
             said = parse(server)
@@ -70,7 +81,17 @@ def chat(
     async def work() -> int:
         from iris_sdk import Client
 
-        await join(folder, server, handle, password=password, invite=invite, ca=ca, fingerprint=fingerprint, say=print)
+        await join(
+            folder,
+            server,
+            handle,
+            password=password,
+            invite=invite,
+            ca=ca,
+            fingerprint=fingerprint,
+            code=code,
+            say=print,
+        )
         async with Client(str(folder)) as me:
             if not plain and full_screen():
                 from iris.cli.fullscreen import run
@@ -229,6 +250,8 @@ class Chat:
             return False
         elif command == "/to" and rest.strip():
             self._look_for(rest.strip())
+        elif command == "/link":
+            await self._link()
         elif command == "/who":
             for known in self._me.conversations():
                 status = self._presence.get(known.peer, "")
@@ -254,6 +277,16 @@ class Chat:
         else:
             status = self._me.status(sent.message_id)
             self._message(sent.message_id, "you", _now_ms(), text, status.state if status else "queued")
+
+    async def _link(self) -> None:
+        import iris_sdk as sdk
+
+        try:
+            line, code = await offer(self._me)
+        except sdk.IrisError as error:
+            self._say(f"no code now: {error}", RED)
+            return
+        self._say("\n".join([drawn(line.line), *told(line, code)]), "")
 
     # --- whom we talk to ---
 

@@ -29,6 +29,7 @@ def show(error: CliError) -> None:
 # Error name of the catalogue → how to mend it. The `detail` of the answer says what.
 _FIXES = {
     "CREDENTIALS_WRONG": "check the handle and --password",
+    "LINK_CODE_INVALID": "ask for a new one where you are logged in: iris devices --link",
     "HANDLE_TAKEN": "choose another handle, or `iris login` if it is yours",
     "REGISTRATION_CLOSED": "ask the operator for an account",
     "INVITE_INVALID": "give an unused code with --invite",

@@ -52,6 +52,19 @@ class Ask(ModalScreen[str]):
         self.dismiss("")
 
 
+class Show(ModalScreen[None]):
+    """Something to look at until a key is pressed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,space", "dismiss", "Close")]
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._text, id="show", markup=False)
+
+
 class History(OptionList):
     """The open conversation, one option for each message."""
 
@@ -86,10 +99,13 @@ class FullScreen(App[Exception | None]):
     #about.there { display: block; }
     #status { background: $boost; padding: 0 1; }
     #ask { width: 60; height: auto; padding: 1 2; background: $surface; border: thick $primary; }
-    Ask { align: center middle; }
+    #show { width: auto; max-width: 100%; height: auto; padding: 0 1; background: black; color: white; }
+    Show { overflow-y: auto; }
+    Ask, Show { align: center middle; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+t", "talk_to", "Talk to"),
+        Binding("ctrl+l", "link", "Link a device"),
         Binding("f2", "focus_talks", "List"),
         Binding("f3", "focus_history", "Messages"),
         Binding("escape", "cancel", "Write"),
@@ -293,6 +309,11 @@ class FullScreen(App[Exception | None]):
                 self.talks.look_for(who)
 
         self.push_screen(Ask("Whom do you want to talk to?", "@"), look)
+
+    async def action_link(self) -> None:
+        offered = await self.talks.link()
+        if offered is not None:
+            self.push_screen(Show(offered))
 
     def action_focus_talks(self) -> None:
         self.query_one("#talks").focus()

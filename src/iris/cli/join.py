@@ -24,6 +24,7 @@ async def join(
     fingerprint: str | None = None,
     new_password: bool = False,
     moved: bool = False,
+    code: str | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Make sure that `profile` is a device of `handle` on `server`.
@@ -32,7 +33,8 @@ async def join(
     asked for, twice with `new_password`. `fingerprint` is that of the server's certificate, for a server that is known
     by it. A profile of another address is refused, or with `moved` logged in anew as another device, without what still
     waits for the old one. Another fingerprint of the same address is taken, after a new log-in: it comes in an
-    invitation. `say` is told what was done. Raises CliError, and what the SDK raises.
+    invitation. With `code`, a link code, there is no password. `say` is told what was done. Raises CliError, and what
+    the SDK raises.
     """
     import iris_sdk as sdk
 
@@ -51,6 +53,10 @@ async def join(
     if server is None or handle is None:
         raise CliError(f"there is no profile in {profile} yet", "say who you are and where: --as NAME --server URL")
     ca_file = None if ca is None else str(ca)
+    if code is not None:
+        await sdk.login_with_code(str(profile), server, handle, code, ca_file=ca_file, fingerprint=fingerprint)
+        say(f"linked to {'@' + handle.removeprefix('@')}; this device is {profile}")
+        return
     secret = password or _kept(profile)
     if secret is None and _is_local(server):
         secret = secrets.token_urlsafe(18)

@@ -181,6 +181,9 @@ def login(
     server: Server,
     profile: Profile,
     password: Password = None,
+    code: Annotated[
+        str | None, typer.Option("--code", metavar="XXXX-XXXX", help="A link code, in place of the password.")
+    ] = None,
     device_name: Annotated[
         str | None, typer.Option("--device-name", metavar="NAME", help="Shown in the list of devices.")
     ] = None,
@@ -189,7 +192,7 @@ def login(
     """Log in: make a folder one of the user's devices."""
     from iris.cli.accounts import log_in
 
-    raise typer.Exit(log_in(server, handle, password, profile, device_name=device_name, ca=ca))
+    raise typer.Exit(log_in(server, handle, password, profile, code=code, device_name=device_name, ca=ca))
 
 
 @app.command(rich_help_panel=TALKING)
@@ -266,6 +269,10 @@ def chat(
     password: Password = None,
     invite: Invite = None,
     ca: Ca = None,
+    link: Annotated[
+        str | None,
+        typer.Option("--link", metavar="LINE", help="What `iris devices --link` shows: be one more device of it."),
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="A line at a time, as without a terminal.")] = False,
 ) -> None:
     """Chat, full-screen on a terminal. The keys are shown at the bottom.
@@ -277,7 +284,7 @@ def chat(
 
     if is_invitation(peer):
         server, peer = peer, None
-    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca, plain))
+    raise typer.Exit(run_chat(profile, server, as_, to or peer, password, invite, ca, plain, link))
 
 
 @app.command(rich_help_panel=TALKING)
@@ -303,11 +310,14 @@ def devices(
     profile: Profile,
     json: Json = False,
     unlink: Annotated[int | None, typer.Option("--unlink", metavar="NUMBER", help="Log this device out.")] = None,
+    link: Annotated[bool, typer.Option("--link", help="Show a code that lets one new device in.")] = False,
 ) -> None:
-    """List your devices, or log one out."""
+    """List your devices, log one out, or let a new one in."""
     from iris.cli.accounts import devices as run_devices
 
-    raise typer.Exit(run_devices(profile, json, unlink))
+    if link and unlink is not None:
+        raise typer.BadParameter("give --link or --unlink, not both")
+    raise typer.Exit(run_devices(profile, json, unlink, link))
 
 
 @store_app.command("check")

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from iris.cli.errors import CliError
+from iris.cli.link import drawn, offer, told
 from iris.cli.screen import clean
 
 if TYPE_CHECKING:
@@ -242,6 +243,17 @@ class Talks:
     async def hide(self, shown: Shown) -> None:
         """Delete for me, on this device."""
         await self._do(lambda: self.me.hide(shown))
+
+    async def link(self) -> str | None:
+        """What to show for a new device to be let in; None when there is no code now."""
+        import iris_sdk as sdk
+
+        try:
+            line, code = await offer(self.me)
+        except sdk.IrisError as error:
+            self._tell(f"no code now: {error}")
+            return None
+        return "\n".join([drawn(line.line), *told(line, code)])
 
     async def look(self, active: bool) -> None:
         """Somebody looks at the screen, or no longer does."""

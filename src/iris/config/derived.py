@@ -13,6 +13,7 @@ from iris.config.model import Settings
 from iris.core.catalogue import Limits
 
 OFFLINE_SHOWN_MS = 30_000  # a client that vanishes is offline for its contacts within this time
+LINK_CODE_LONGEST_MS = 300_000  # a code lies open on a screen
 FRAME_OVERHEAD_BYTES = 1024  # a Send or Deliver without its payload
 FILES_BASE = 1024  # RocksDB's tables, the log, listeners, admin connections
 FILES_PER_PIPE = 2  # the client's socket and the one to the API
@@ -77,6 +78,10 @@ RELATIONS: tuple[tuple[Callable[[Limits], bool], str], ...] = (
     (
         lambda it: it.message_days <= it.device_days,
         "limits.device_days must be at least limits.message_days: messages wait for every linked device",
+    ),
+    (
+        lambda it: it.link_code_ms <= LINK_CODE_LONGEST_MS,
+        f"limits.link_code_ms must not be above {LINK_CODE_LONGEST_MS}: who sees a link code could use it later",
     ),
     (
         lambda it: it.outbox_window <= it.outbox_rows_max,

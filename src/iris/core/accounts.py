@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable
 from typing import Any
 
-from iris.core import expiry, links, outbox, presence
+from iris.core import expiry, link_codes, links, outbox, presence
 from iris.core.catalogue import ErrorCode
 from iris.core.ids import handle_unit, invite_unit, user_unit
 from iris.core.requests import (
@@ -38,9 +38,11 @@ from iris.core.requests import (
     ListDevices,
     LogoutAll,
     LogoutDevice,
+    MakeLinkCode,
     Profile,
     PutBlock,
     PutContact,
+    RedeemLinkCode,
     Refused,
     Request,
     Result,
@@ -69,7 +71,7 @@ from iris.core.user import User
 
 WAITS_FOR_CLAIM = "claim"
 OPEN = frozenset(
-    {CreateUser, GetCredentials, LinkDevice, UpgradePassword, RotateRefresh, GetProfile}
+    {CreateUser, GetCredentials, LinkDevice, RedeemLinkCode, UpgradePassword, RotateRefresh, GetProfile}
 )  # asked without a token
 
 
@@ -164,6 +166,18 @@ def _link(user: User, request: Request, turn: Turn) -> Result:
     return links.link(user, operation.name, operation.refresh, turn)
 
 
+def _make_link_code(user: User, request: Request, turn: Turn) -> Result:
+    operation = request.operation
+    assert isinstance(operation, MakeLinkCode)
+    return link_codes.make(user, operation.digest, _auth(request).device, turn)
+
+
+def _redeem_link_code(user: User, request: Request, turn: Turn) -> Result:
+    operation = request.operation
+    assert isinstance(operation, RedeemLinkCode)
+    return link_codes.redeem(user, operation, turn)
+
+
 def _upgrade_password(user: User, request: Request, turn: Turn) -> Result:
     operation = request.operation
     assert isinstance(operation, UpgradePassword)
@@ -211,6 +225,7 @@ def _logout_all(user: User, request: Request, turn: Turn) -> Result:
 
 def _revoke(user: User, request: Request, turn: Turn) -> Result:
     auth = _auth(request)
+    user.link_code = None  # whoever has the token may have asked for it
     ended = expiry.certain(turn.now, turn.limits.message_days) - links.CLOCK_MARGIN_MS
     for jti, until in list(user.revoked.items()):
         if until < ended:
@@ -413,6 +428,8 @@ ACTIONS: dict[type[Any], Callable[[User, Request, Turn], Result | None]] = {
     CreateUser: _create,
     GetCredentials: _credentials,
     LinkDevice: _link,
+    MakeLinkCode: _make_link_code,
+    RedeemLinkCode: _redeem_link_code,
     UpgradePassword: _upgrade_password,
     RotateRefresh: _rotate,
     CheckToken: _check,

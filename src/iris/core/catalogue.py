@@ -30,6 +30,7 @@ class ErrorCode(IntEnum):
     TOKEN_REVOKED = 1022
     REFRESH_INVALID = 1023
     CREDENTIALS_WRONG = 1024
+    LINK_CODE_INVALID = 1025
     REGISTRATION_CLOSED = 1030
     INVITE_INVALID = 1031
     HANDLE_TAKEN = 1032
@@ -125,6 +126,7 @@ ERRORS: dict[ErrorCode, ErrorInfo] = {
     ErrorCode.TOKEN_REVOKED: ErrorInfo("TOKEN_REVOKED", 1022, ("frame", "http",), False, "never", 401, "Log in again.", "The token, its device or all sessions of the user were logged out."),
     ErrorCode.REFRESH_INVALID: ErrorInfo("REFRESH_INVALID", 1023, ("http",), False, "never", 401, "Log in again.", "The refresh token is unknown, or it was used before: then the device has been logged out."),
     ErrorCode.CREDENTIALS_WRONG: ErrorInfo("CREDENTIALS_WRONG", 1024, ("http",), False, "never", 401, "Ask for handle and password again.", "Handle and password do not belong together. Which of them is wrong is not told."),
+    ErrorCode.LINK_CODE_INVALID: ErrorInfo("LINK_CODE_INVALID", 1025, ("http",), False, "never", 401, "Ask for a new code on the device that is logged in.", "Handle and link code do not belong together, or the code was used, is over or was withdrawn. Which is not told."),
     ErrorCode.REGISTRATION_CLOSED: ErrorInfo("REGISTRATION_CLOSED", 1030, ("http",), False, "never", 403, "Ask the operator for an account.", "This server does not take registrations."),
     ErrorCode.INVITE_INVALID: ErrorInfo("INVITE_INVALID", 1031, ("http",), False, "never", 403, "Ask for a new invite.", "Registration needs an invite, and this one is missing, unknown or used up."),
     ErrorCode.HANDLE_TAKEN: ErrorInfo("HANDLE_TAKEN", 1032, ("http",), False, "never", 409, "Choose another handle.", "Somebody has this handle."),
@@ -221,6 +223,8 @@ class Limits:
     outbox_repeat_ms: int = 2000  # ms; outbox row: sent and not confirmed; doubles up to 60 s
     outbox_refusals_max: int = 20  # items; outbox row: definite refusals before it becomes a dead letter
     revoked_tokens_max: int = 64  # items; user: revoked and not yet expired token ids; above it all sessions are logged out
+    link_code_ms: int = 300000  # ms; link code: how long a new device may be linked with it; at most five minutes
+    link_code_tries_max: int = 5  # items; link code: wrong codes given for its user; then it is void
     users_in_memory_max: int = 200000  # items; node: loaded users without a session; the least recently used goes
     names_in_memory_max: int = 256  # items; shard: loaded handles and invites; the one loaded first goes
     marks_in_memory_max: int = 4096  # items; user: senders whose marks are loaded
@@ -305,6 +309,8 @@ LIMITS: dict[str, LimitInfo] = {
     "outbox_repeat_ms": LimitInfo("outbox_repeat_ms", 2000, "ms", "outbox row: sent and not confirmed; doubles up to 60 s", "shard", "end", "(sent again)", "iris_outbox_repeats_total"),
     "outbox_refusals_max": LimitInfo("outbox_refusals_max", 20, "items", "outbox row: definite refusals before it becomes a dead letter", "shard", "shed", "(dead letter and alert)", "iris_dead_letters_total"),
     "revoked_tokens_max": LimitInfo("revoked_tokens_max", 64, "items", "user: revoked and not yet expired token ids; above it all sessions are logged out", "shard", "end", "TOKEN_REVOKED", "iris_revocations_total"),
+    "link_code_ms": LimitInfo("link_code_ms", 300000, "ms", "link code: how long a new device may be linked with it; at most five minutes", "shard", "end", "LINK_CODE_INVALID", "iris_refused_total"),
+    "link_code_tries_max": LimitInfo("link_code_tries_max", 5, "items", "link code: wrong codes given for its user; then it is void", "shard", "end", "LINK_CODE_INVALID", "iris_refused_total"),
     "users_in_memory_max": LimitInfo("users_in_memory_max", 200000, "items", "node: loaded users without a session; the least recently used goes", "shard", "shed", "(loaded again when needed)", "iris_users_loaded"),
     "names_in_memory_max": LimitInfo("names_in_memory_max", 256, "items", "shard: loaded handles and invites; the one loaded first goes", "shard", "shed", "(loaded again when needed)", "iris_users_loaded"),
     "marks_in_memory_max": LimitInfo("marks_in_memory_max", 4096, "items", "user: senders whose marks are loaded", "shard", "shed", "(loaded again when needed)", "iris_users_loaded"),

@@ -10,6 +10,7 @@ import hashlib
 import re
 
 USER_BYTES = 16
+LINK_CODE_BYTES = 5  # 40 bits: five tries hit with a chance of 1 in 200,000 million
 CONVERSATION_BYTES = 2 * USER_BYTES
 EPOCH_MAX = (1 << 21) - 1  # epoch << 32 | counter stays below 2**53: exact in JavaScript
 COUNTER_MAX = (1 << 32) - 1
@@ -42,6 +43,24 @@ def user_from_text(text: str) -> bytes:
     if number >> 128:
         raise ValueError("a user id has 128 bits")
     return number.to_bytes(USER_BYTES, "big")
+
+
+def link_code(secret: bytes) -> str:
+    """The link code of LINK_CODE_BYTES random bytes, as people read and type it: XXXX-XXXX."""
+    number = int.from_bytes(secret, "big")
+    letters = "".join(_ALPHABET[number >> shift & 31] for shift in range(LINK_CODE_BYTES * 8 - 5, -1, -5)).upper()
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def normal_link_code(text: str) -> str:
+    """The one spelling of a link code: no hyphen or space, lower case, 0 and 1 for o, i and l.
+
+    Raises ValueError when it cannot be a link code.
+    """
+    letters = [letter for letter in text.lower() if letter not in "- "]
+    if len(letters) != LINK_CODE_BYTES * 8 // 5 or any(letter not in _VALUES for letter in letters):
+        raise ValueError("a link code has 8 letters or digits, such as 7K3M-9QXT")
+    return "".join(_ALPHABET[_VALUES[letter]] for letter in letters)
 
 
 def direct_conversation(one: bytes, other: bytes) -> bytes:

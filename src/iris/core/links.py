@@ -27,10 +27,9 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
     """A new device."""
     account = user.account
     assert account is not None
-    for device in user.devices.values():
-        known = (device.row.refresh, device.row.refresh_before)  # it may have rotated before a repeat comes
-        if any(hmac.compare_digest(secret, refresh) for secret in known):
-            return Linked(device.number, account.gen)  # the same log-in again
+    known = linked_with(user, refresh)
+    if known is not None:
+        return Linked(known.number, account.gen)  # the same log-in again
     if len(user.devices) >= turn.limits.devices_max:
         return Refused(int(ErrorCode.DEVICE_LIMIT))
     number = max(account.next_device, (turn.epoch >> RESTORE_EPOCHS_LOG2) * NUMBERS_AT_RESTORE + 1)
@@ -55,8 +54,18 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
     return Linked(number, account.gen)
 
 
+def linked_with(user: User, refresh: bytes) -> Device | None:
+    """The device whose first refresh secret this is; it may have rotated once before a repeat comes."""
+    for device in user.devices.values():
+        if any(hmac.compare_digest(secret, refresh) for secret in (device.row.refresh, device.row.refresh_before)):
+            return device
+    return None
+
+
 def unlink(user: User, number: int, turn: Turn) -> None:
-    """A device goes: its session, its refresh secret, its cursor."""
+    """A device goes: its session, its refresh secret, its cursor, and a link code that it shows."""
+    if user.link_code is not None and user.link_code.device == number:
+        user.link_code = None
     mailbox.close_session(user, turn, number, CloseCode.TOKEN_REVOKED)
     device = user.devices.pop(number)
     cursor = device.cursor_row(user.id)
@@ -76,9 +85,10 @@ def unlink(user: User, number: int, turn: Turn) -> None:
 
 
 def unlink_all(user: User, keep: int, turn: Turn) -> Result:
-    """gen + 1; every device but `keep` goes."""
+    """gen + 1; every device but `keep` goes, and so does a link code."""
     account = user.account
     assert account is not None
+    user.link_code = None
     for number in list(user.devices):
         if number != keep:
             unlink(user, number, turn)

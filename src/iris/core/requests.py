@@ -66,6 +66,17 @@ class Linked(NamedTuple):
     gen: int
 
 
+class RedeemLinkCode(NamedTuple):
+    """To a user's unit, by a new device. Answered with Linked, LINK_CODE_INVALID or DEVICE_LIMIT (the code stays good).
+
+    A device that was linked a moment ago with this very `refresh`: the same again, answered with that device.
+    """
+
+    digest: bytes  # of the code, keyed: see http/credentials.py
+    name: str
+    refresh: bytes  # SHA-256 of the refresh secret
+
+
 class UpgradePassword(NamedTuple):
     """To a user's unit, after a log-in: the same password, hashed with today's parameters. Answered with Done.
 
@@ -110,6 +121,16 @@ class CreateInvite(NamedTuple):
 # --- asked with a token; TOKEN_REVOKED when the token does not stand ---
 class CheckToken(NamedTuple):
     """Answered with Done."""
+
+
+class MakeLinkCode(NamedTuple):
+    """A code with which one new device may be linked; the one before it is void. Answered with LinkCodeMade."""
+
+    digest: bytes
+
+
+class LinkCodeMade(NamedTuple):
+    expires_at: int
 
 
 class LogoutDevice(NamedTuple):
@@ -239,13 +260,14 @@ class Profile(NamedTuple):
 
 
 Operation = (
-    CreateUser | GetCredentials | LinkDevice | UpgradePassword | RotateRefresh | LookUpName | CreateInvite | CheckToken
-    | LogoutDevice | LogoutAll | RevokeToken | GetAccount | UpdateAccount | SetPassword | DeleteUser | ListDevices
-    | PutContact | DeleteContact | ListContacts | PutBlock | DeleteBlock | ListBlocks | GetProfile
+    CreateUser | GetCredentials | LinkDevice | RedeemLinkCode | UpgradePassword | RotateRefresh | LookUpName
+    | CreateInvite | CheckToken | MakeLinkCode | LogoutDevice | LogoutAll | RevokeToken | GetAccount | UpdateAccount
+    | SetPassword | DeleteUser | ListDevices | PutContact | DeleteContact | ListContacts | PutBlock | DeleteBlock
+    | ListBlocks | GetProfile
 )  # fmt: skip
 Result = (
-    Refused | Done | Credentials | Linked | Rotated | NameHolders | LoggedOut | Account | Devices | Contacts | Blocks
-    | Profile
+    Refused | Done | Credentials | Linked | LinkCodeMade | Rotated | NameHolders | LoggedOut | Account | Devices
+    | Contacts | Blocks | Profile
 )  # fmt: skip
 
 

@@ -85,6 +85,18 @@ class Session:
         return (what, self.device.number, self.edge, self.conn, self.attempt)
 
 
+class LinkCode:
+    """A code that a device shows, with which a new one may be linked; kept here and nowhere else (link_codes.py)."""
+
+    __slots__ = ("device", "digest", "ends_at", "tries")
+
+    def __init__(self, digest: bytes, device: int, ends_at: int) -> None:
+        self.digest = digest
+        self.device = device  # that shows it
+        self.ends_at = ends_at  # mono ms
+        self.tries = 0  # wrong codes given meanwhile
+
+
 class User:
     """One user."""
 
@@ -110,6 +122,8 @@ class User:
         "inbox_marks",
         "last_at",
         "last_seq",
+        "link_code",
+        "link_code_armed",
         "marks",
         "oldest_at",
         "outbox",
@@ -175,6 +189,8 @@ class User:
         self.grace_at = 0  # mono ms from which offline may be said
         self.waiting_requests: dict[str, int] = {}  # what a request waits for -> its id
         self.expiring = False
+        self.link_code: LinkCode | None = None
+        self.link_code_armed = False  # a timeout will forget it
         self.touched = True  # since the residents looked last
 
     @property
@@ -204,6 +220,7 @@ class User:
             or self.outbox.lanes
             or self.waiting
             or self.waiting_requests
+            or self.link_code is not None
         )
 
     def blocked_with(self, other: bytes) -> bool:

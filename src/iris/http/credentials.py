@@ -37,10 +37,7 @@ async def who_is(service: Service, handle: str, password: str, address: str) -> 
     guesses, from however many addresses, uses up that of strangers and keeps nobody out who comes from a known one.
     Raises Problem: RATE_LIMITED after too many wrong passwords for this handle, or what a shard refused.
     """
-    holders = await service.ask(handle_unit(handle), LookUpName(), NameHolders)
-    user = holders.users[0] if holders.users else _nobody(service.keys.refresh, handle)
-    key = f"{handle} {address}" if service.familiar.knows(user, address) else handle
-    service.spend(Rate.LOGIN_OF_HANDLE, key)
+    user, key = await begin_attempt(service, handle, address)
     wrong = False
     try:
         known = await _who_is(service, user, password)
@@ -51,6 +48,18 @@ async def who_is(service: Service, handle: str, password: str, address: str) -> 
     finally:
         if not wrong:
             service.rates.give_back(Rate.LOGIN_OF_HANDLE, key)
+
+
+async def begin_attempt(service: Service, handle: str, address: str) -> tuple[bytes, str]:
+    """Count an attempt to log in as `handle`: the user, or one who does not exist, and the key it was counted under.
+
+    Give it back when the attempt was not wrong. Raises Problem(RATE_LIMITED) after too many wrong ones.
+    """
+    holders = await service.ask(handle_unit(handle), LookUpName(), NameHolders)
+    user = holders.users[0] if holders.users else _nobody(service.keys.refresh, handle)
+    key = f"{handle} {address}" if service.familiar.knows(user, address) else handle
+    service.spend(Rate.LOGIN_OF_HANDLE, key)
+    return user, key
 
 
 async def _who_is(service: Service, user: bytes, password: str) -> Known | None:
@@ -122,6 +131,13 @@ def first_secret(key: bytes, known: Known, nonce: str | None) -> bytes:
     return hmac.digest(
         key, b"\0".join((b"log in", known.user, known.credentials.password.encode(), nonce.encode())), "sha256"
     )
+
+
+def first_secret_by_code(key: bytes, user: bytes, code: str, nonce: str | None) -> bytes:
+    """Likewise, of a device that is linked with a link code."""
+    if nonce is None:
+        return secrets.token_bytes(_SECRET_BYTES)
+    return hmac.digest(key, b"\0".join((b"link", user, code.encode(), nonce.encode())), "sha256")
 
 
 def next_secret(key: bytes, presented: bytes, nonce: str) -> bytes:

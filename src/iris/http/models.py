@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, WithJsonSchema
 
-from iris.core.ids import normal_handle, user_from_text
+from iris.core.ids import normal_handle, normal_link_code, user_from_text
 from iris.http.passwords import LENGTH_MAX, LENGTH_MIN
 
 NAME_LENGTH_MAX = 64
@@ -59,6 +59,16 @@ Nonce = Annotated[
         description="Random, chosen by the client and kept until the answer is there: a repeat gets the same answer."
     ),
 ]
+LinkCode = Annotated[
+    str,
+    StringConstraints(max_length=32),
+    AfterValidator(normal_link_code),
+    Field(
+        examples=["7K3M-9QXT"],
+        description="8 letters or digits of Crockford base32, upper or lower case; hyphens and spaces do not matter.",
+        json_schema_extra={"pattern": "^[ -]*([0-9A-TV-Za-tv-z][ -]*){8}$"},
+    ),
+]
 UserId = Annotated[
     bytes,
     BeforeValidator(_user),
@@ -89,6 +99,15 @@ class LogIn(_Request):
 
     handle: Handle
     password: GivenPassword
+    device_name: DeviceName
+    nonce: Nonce | None = None
+
+
+class LinkCodeLogIn(_Request):
+    """A new device of an account, with a code that another of its devices shows. The nonce is as in LogIn."""
+
+    handle: Handle
+    code: LinkCode
     device_name: DeviceName
     nonce: Nonce | None = None
 
@@ -194,6 +213,13 @@ class DevicesAnswer(BaseModel):
     """All linked devices."""
 
     devices: list[DeviceAnswer]
+
+
+class LinkCodeAnswer(BaseModel):
+    """A link code as people read and type it; `expires_at` is in ms since 1970."""
+
+    code: str
+    expires_at: int
 
 
 class ContactAnswer(BaseModel):

@@ -26,8 +26,9 @@ from iris.core.requests import (
     UpgradePassword,
 )
 from iris.core.tokens import LIFETIME_MS_MAX
+from iris.http import link_codes
 from iris.http.credentials import Known, RefreshToken, first_secret, next_secret, read_refresh_token, who_is
-from iris.http.models import AccessAnswer, LogIn, Refresh, SessionAnswer, TokensAnswer
+from iris.http.models import AccessAnswer, LinkCodeLogIn, LogIn, Refresh, SessionAnswer, TokensAnswer
 from iris.http.problems import WITH_TOKEN, Problem, documented, expect
 from iris.http.rates import Rate
 from iris.http.service import Address, Asker, Service, TheService
@@ -77,6 +78,25 @@ async def _same_password(service: Service, known: Known, linked: Linked) -> None
     auth = Auth(known.user, linked.device, linked.gen, "unlink", service.clock() + LIFETIME_MS_MAX)
     await service.authority.ask(user_unit(known.user), auth, LogoutDevice(0))
     raise Problem(ErrorCode.CREDENTIALS_WRONG)
+
+
+@router.post(
+    "/v1/sessions/link-code",
+    status_code=201,
+    responses=documented(ErrorCode.LINK_CODE_INVALID, ErrorCode.DEVICE_LIMIT, ErrorCode.RATE_LIMITED),
+)
+async def log_in_with_code(body: LinkCodeLogIn, service: TheService, address: Address) -> SessionAnswer:
+    """Log in with a link code that another device of the account shows: link a device and get its tokens."""
+    service.spend(Rate.LOGIN_FROM_ADDRESS, address)
+    linked, refresh = await link_codes.redeem(service, body, address)
+    access = service.access(refresh.user, refresh.device, linked.gen)
+    return SessionAnswer(
+        user_id=user_text(refresh.user),
+        handle=body.handle,
+        device=refresh.device,
+        refresh_token=refresh.text,
+        **access.model_dump(),
+    )
 
 
 @router.post("/v1/tokens", responses=documented(ErrorCode.REFRESH_INVALID))

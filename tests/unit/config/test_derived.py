@@ -25,6 +25,7 @@ BREAKS = [
     {"mailbox_lag_rows_max": 99_999},
     {"mark_days": 29},
     {"device_days": 29},
+    {"link_code_ms": 300_001},
     {"outbox_window": 10_001},
     {"reconnect_first_ms": 30_001},
 ]

@@ -2,7 +2,9 @@
 
 import type { IrisClient, IrisClients, OpenOptions } from "@iris-im/sdk";
 import { signal } from "@preact/signals-core";
+import { t } from "../i18n/index.js";
 import { AuthModel } from "./auth.js";
+import { type OpenedLink, parseLink } from "./linking.js";
 import type { Ports } from "./ports.js";
 import { PreferencesModel } from "./preferences.js";
 import { SessionModel } from "./session.js";
@@ -18,6 +20,7 @@ export class AppModel {
   readonly preferences: PreferencesModel;
   /** A newer version of the page is kept and waits. */
   readonly updateReady = signal(false);
+  private link: OpenedLink | undefined;
 
   constructor(
     private readonly clients: IrisClients,
@@ -28,6 +31,8 @@ export class AppModel {
   }
 
   async start(): Promise<void> {
+    this.ports.address.onChange(() => this.takeLink());
+    this.takeLink();
     try {
       const kept = await this.clients.profile(this.options);
       if (kept === undefined) await this.showAuth(false);
@@ -48,6 +53,7 @@ export class AppModel {
       (client) => void this.enter(client),
     );
     this.phase.value = { kind: "out", auth, revoked };
+    this.useLink();
     await auth.start();
   }
 
@@ -60,5 +66,24 @@ export class AppModel {
     );
     this.phase.value = { kind: "in", session };
     await session.start();
+    this.useLink();
+  }
+
+  /** A link with a code was opened. The code does not stay in the address bar, nor in the history. */
+  private takeLink(): void {
+    const link = parseLink(this.ports.address.current());
+    if (link === undefined) return;
+    this.ports.address.go("/", true);
+    this.link = link;
+    this.useLink();
+  }
+
+  private useLink(): void {
+    const { link } = this;
+    const phase = this.phase.value;
+    if (link === undefined || (phase.kind !== "out" && phase.kind !== "in")) return;
+    this.link = undefined;
+    if (phase.kind === "out") phase.auth.useLink(link);
+    else phase.session.dialog.tell(t("link.already", { handle: phase.session.client.handle }));
   }
 }

@@ -1,20 +1,25 @@
-/** The first screen: make an account, or log in. Both end in an open client. */
+/** The first screen: make an account, log in, or log in with a link code. All end in an open client. */
 
 import type { IrisClient, IrisClients, OpenOptions, ProfileInfo, ServerInfo } from "@iris-im/sdk";
 import { computed, signal } from "@preact/signals-core";
 import { t } from "../i18n/index.js";
+import type { OpenedLink } from "./linking.js";
 import { errorText } from "./words.js";
 
 const HANDLE = /^@?[A-Za-z][A-Za-z0-9_.]{1,30}[A-Za-z0-9]$/;
 const PASSWORD_MIN = 8;
+const CODE_LETTERS = 8;
 const LINE = /^iris:\/\/[^/]+\/([^/]+)\//; // what `iris invite` prints: address, code, certificate
 
 export class AuthModel {
-  readonly mode = signal<"register" | "logIn">("register");
+  readonly mode = signal<"register" | "logIn" | "link">("register");
   readonly handle = signal("");
   readonly name = signal("");
   readonly password = signal("");
   readonly invite = signal("");
+  readonly code = signal("");
+  /** The handle of a link that this page was opened by: somebody else may have made it. */
+  readonly opened = signal("");
   readonly shown = signal(false);
   readonly busy = signal(false);
   readonly failure = signal("");
@@ -44,15 +49,24 @@ export class AuthModel {
   async start(): Promise<void> {
     try {
       this.server.value = await this.clients.api(this.options).info();
-      if (!this.open.value) this.mode.value = "logIn";
+      if (!this.open.value && this.mode.value === "register") this.mode.value = "logIn";
     } catch {
       // Not told: the form works, and the server has the last word.
     }
   }
 
-  switchMode(): void {
-    this.mode.value = this.mode.value === "register" ? "logIn" : "register";
+  switchMode(mode: "register" | "logIn" | "link"): void {
+    this.mode.value = mode;
     this.failure.value = "";
+    this.opened.value = "";
+  }
+
+  /** The page was opened by a link that lets this device in: fill the form in. The user looks at it and goes on. */
+  useLink({ handle, code }: OpenedLink): void {
+    this.switchMode("link");
+    this.handle.value = handle;
+    this.code.value = code;
+    this.opened.value = handle;
   }
 
   async submit(): Promise<void> {
@@ -60,12 +74,17 @@ export class AuthModel {
     const handle = this.handle.value.trim().replace(/^@/, "").toLowerCase();
     const password = this.password.value;
     const registers = this.mode.value === "register";
+    const code = this.code.value.replace(/[^0-9A-Za-z]/g, "");
     if (!HANDLE.test(handle)) {
       this.failure.value = t("error.HANDLE_INVALID");
       return;
     }
     if (registers && [...password].length < PASSWORD_MIN) {
       this.failure.value = t("error.PASSWORD_SHORT");
+      return;
+    }
+    if (this.mode.value === "link" && code.length !== CODE_LETTERS) {
+      this.failure.value = t("error.CODE_INVALID");
       return;
     }
     this.busy.value = true;
@@ -75,8 +94,10 @@ export class AuthModel {
         const invite = this.needsInvite.value ? { invite: inviteCode(this.invite.value) } : {};
         await this.clients.api(this.options).register({ handle, password, name: this.name.value.trim(), ...invite });
       }
-      const client = await this.clients.logIn(this.options, { handle, password, deviceName: this.deviceName });
+      const proof = this.mode.value === "link" ? { code } : { password };
+      const client = await this.clients.logIn(this.options, { handle, ...proof, deviceName: this.deviceName });
       this.password.value = "";
+      this.code.value = "";
       this.entered(client);
     } catch (error) {
       this.failure.value = errorText(error);

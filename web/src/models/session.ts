@@ -7,6 +7,7 @@ import { ChatModel } from "./chat.js";
 import { ComposerModel } from "./composer.js";
 import { ConnectionModel } from "./connection.js";
 import { DialogModel } from "./dialog.js";
+import { LinkingModel } from "./linking.js";
 import { ListModel } from "./list.js";
 import { Notifier } from "./notifier.js";
 import { PeopleModel } from "./people.js";
@@ -28,6 +29,7 @@ export class SessionModel {
   readonly list: ListModel;
   readonly connection: ConnectionModel;
   readonly settings: SettingsModel;
+  readonly linking: LinkingModel;
   readonly dialog: DialogModel;
   readonly route = signal<Route>({ kind: "list" });
   readonly open = signal<OpenChat | undefined>(undefined);
@@ -50,6 +52,7 @@ export class SessionModel {
     this.list = new ListModel(client, this.people, ports);
     this.connection = new ConnectionModel(client, ports);
     this.settings = new SettingsModel(client, (me) => void this.people.setOwnNames(me));
+    this.linking = new LinkingModel(client, ports, (devices) => this.settings.show(devices));
     this.dialog = new DialogModel(ports);
     this.notifier = new Notifier(this.list, this.people, preferences, ports);
   }

@@ -53,12 +53,14 @@ export class SettingsModel {
   }
 
   loadDevices(): Promise<void> {
-    return this.run(async () => {
-      const devices = await this.client.api.devices();
-      this.devices.value = devices.sort(
-        (one, other) => Number(other.current) - Number(one.current) || other.seenAt - one.seenAt,
-      );
-    });
+    return this.run(async () => this.show(await this.client.api.devices()));
+  }
+
+  /** This device first, then the one that was here last. */
+  show(devices: Device[]): void {
+    this.devices.value = devices.sort(
+      (one, other) => Number(other.current) - Number(one.current) || other.seenAt - one.seenAt,
+    );
   }
 
   unlink(device: number): Promise<void> {

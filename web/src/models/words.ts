@@ -29,6 +29,12 @@ export function clock(at: number): string {
   return format({ hour: "2-digit", minute: "2-digit" }).format(at);
 }
 
+/** 4:05, of a number of seconds. */
+export function countdown(seconds: number): string {
+  const two = new Intl.NumberFormat(locale.value, { minimumIntegerDigits: 2 });
+  return `${new Intl.NumberFormat(locale.value).format(Math.floor(seconds / 60))}:${two.format(seconds % 60)}`;
+}
+
 /** Today, Yesterday, Tuesday, 3 March, 3 March 2020. */
 export function dayName(at: number, now: number): string {
   const days = Math.round((dayOf(now) - dayOf(at)) / DAY_MS);

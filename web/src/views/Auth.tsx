@@ -1,12 +1,18 @@
-/** Register or log in. */
+/** Register, log in, or log in with a link code. */
 
 import { LANGUAGES, type Language, language, t } from "../i18n/index.js";
 import type { AppModel } from "../models/app.js";
 import type { AuthModel } from "../models/auth.js";
 import { Field, Flower, IconButton } from "./parts.js";
 
+const TITLES = { register: "auth.register.title", logIn: "auth.logIn.title", link: "auth.link.title" } as const;
+const TEXTS = { register: "auth.register.text", logIn: "auth.logIn.text", link: "auth.link.text" } as const;
+const BUTTONS = { register: "auth.register", logIn: "auth.logIn", link: "auth.link" } as const;
+
 export function Auth({ auth, app, revoked }: { auth: AuthModel; app: AppModel; revoked: boolean }) {
-  const registers = auth.mode.value === "register";
+  const mode = auth.mode.value;
+  const registers = mode === "register";
+  const links = mode === "link";
   const other = registers ? auth.kept?.handle : auth.otherProfile.value;
   const erase = async () => {
     if (await auth.erase()) await app.showAuth(false);
@@ -18,8 +24,13 @@ export function Auth({ auth, app, revoked }: { auth: AuthModel; app: AppModel; r
           <Flower />
           <span>{t("app.name")}</span>
         </div>
-        <h1>{t(registers ? "auth.register.title" : "auth.logIn.title")}</h1>
-        <p class="lead">{revoked ? t("auth.revoked") : t(registers ? "auth.register.text" : "auth.logIn.text")}</p>
+        <h1>{t(TITLES[mode])}</h1>
+        <p class="lead">{revoked && !links ? t("auth.revoked") : t(TEXTS[mode])}</p>
+        {auth.opened.value && (
+          <p class="notice" role="status">
+            {t("auth.link.opened", { handle: auth.opened.value })}
+          </p>
+        )}
         <form
           onSubmit={(event) => {
             event.preventDefault();
@@ -50,27 +61,42 @@ export function Auth({ auth, app, revoked }: { auth: AuthModel; app: AppModel; r
               autoComplete="name"
             />
           )}
-          <Field
-            label={t("auth.password")}
-            value={auth.password.value}
-            onText={(text) => {
-              auth.password.value = text;
-            }}
-            {...(registers ? { hint: t("auth.password.hint") } : {})}
-            type={auth.shown.value ? "text" : "password"}
-            autoComplete={registers ? "new-password" : "current-password"}
-            latin
-            required
-          >
-            <IconButton
-              icon="eye"
-              label={t(auth.shown.value ? "auth.password.hide" : "auth.password.show")}
-              aria-pressed={auth.shown.value}
-              onClick={() => {
-                auth.shown.value = !auth.shown.value;
+          {links && (
+            <Field
+              label={t("auth.code")}
+              value={auth.code.value}
+              onText={(text) => {
+                auth.code.value = text;
               }}
+              hint={t("auth.code.hint")}
+              autoComplete="one-time-code"
+              latin
+              required
             />
-          </Field>
+          )}
+          {!links && (
+            <Field
+              label={t("auth.password")}
+              value={auth.password.value}
+              onText={(text) => {
+                auth.password.value = text;
+              }}
+              {...(registers ? { hint: t("auth.password.hint") } : {})}
+              type={auth.shown.value ? "text" : "password"}
+              autoComplete={registers ? "new-password" : "current-password"}
+              latin
+              required
+            >
+              <IconButton
+                icon="eye"
+                label={t(auth.shown.value ? "auth.password.hide" : "auth.password.show")}
+                aria-pressed={auth.shown.value}
+                onClick={() => {
+                  auth.shown.value = !auth.shown.value;
+                }}
+              />
+            </Field>
+          )}
           {registers && auth.needsInvite.value && (
             <Field
               label={t("auth.invite")}
@@ -106,15 +132,19 @@ export function Auth({ auth, app, revoked }: { auth: AuthModel; app: AppModel; r
             </div>
           )}
           <button type="submit" class="button wide" disabled={auth.busy.value}>
-            {auth.busy.value ? t("auth.busy") : t(registers ? "auth.register" : "auth.logIn")}
+            {auth.busy.value ? t("auth.busy") : t(BUTTONS[mode])}
           </button>
         </form>
-        {auth.open.value ? (
-          <button type="button" class="link" onClick={() => auth.switchMode()}>
-            {t(registers ? "auth.toLogIn" : "auth.toRegister")}
+        {!links && (
+          <button type="button" class="link" onClick={() => auth.switchMode("link")}>
+            {t("auth.toLink")}
           </button>
-        ) : (
-          <p class="hint">{t("auth.closed")}</p>
+        )}
+        {!auth.open.value && <p class="hint">{t("auth.closed")}</p>}
+        {(links || auth.open.value) && (
+          <button type="button" class="link" onClick={() => auth.switchMode(registers || links ? "logIn" : "register")}>
+            {t(registers ? "auth.toLogIn" : links ? "auth.toPassword" : "auth.toRegister")}
+          </button>
         )}
       </div>
       <nav class="languages" aria-label={t("look.language")}>

@@ -6,6 +6,7 @@ import { t } from "../i18n/index.js";
 import type { SessionModel } from "../models/session.js";
 import { longTime } from "../models/words.js";
 import { Icon } from "./Icon.js";
+import { LinkDevice } from "./LinkDevice.js";
 import { Avatar, Choice, Field, IconButton, Switch } from "./parts.js";
 
 interface Props {
@@ -136,10 +137,7 @@ export function Devices({ session }: Props) {
           <span class="row-text">{t("devices.others")}</span>
         </button>
       )}
-      <div class="notice">
-        <h2>{t("devices.link")}</h2>
-        <p>{t("devices.link.text", { address: ports.origin })}</p>
-      </div>
+      <LinkDevice session={session} />
     </>
   );
 }
