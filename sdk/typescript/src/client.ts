@@ -123,7 +123,7 @@ export interface IrisClient {
   edit(target: Reference & { conversation: string }, content: string | TextContent): Promise<Sent>;
   /** Delete a message of mine on every device of both. */
   deleteForEveryone(target: Reference & { conversation: string }): Promise<Sent>;
-  /** No longer show a message on this device. */
+  /** No longer show a message on this device, nor keep its words here. */
   deleteForMe(target: Reference & { conversation: string }): Promise<void>;
   /** Send a refused or expired message once more, as a new one in the place of the old. */
   sendAgain(target: Reference & { conversation: string }): Promise<Sent>;

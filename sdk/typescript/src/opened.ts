@@ -200,7 +200,8 @@ export class OpenClient implements IrisClient {
     if (found === undefined || !LOST.includes(found.row.state)) {
       throw new RangeError("only a message that was refused or has expired is sent again");
     }
-    const { conversation, payload, content_type, alg } = found.row;
+    const { conversation, payload, content_type, alg, wiped } = found.row;
+    if (wiped !== undefined) throw new RangeError("its words were deleted");
     return await this.queue(conversation, { payload, content_type, alg }, "", message_id);
   }
 

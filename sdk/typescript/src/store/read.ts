@@ -1,7 +1,7 @@
 /** What is shown of the profile: pages of a conversation, lines of the list, what has changed. Reads only what is committed. */
 
 import { type Action, decodeContent, isAction } from "../content/codec.js";
-import { fold, orderOf, type Shown, type Written } from "../content/fold.js";
+import { DELETED, fold, orderOf, type Shown, type Written } from "../content/fold.js";
 import type { Id } from "../core/frames.js";
 import type { ConversationRow, Database, HistoryRow } from "./schema.js";
 import { keyOf } from "./work.js";
@@ -51,6 +51,7 @@ async function show(tx: Reading, rows: readonly HistoryRow[]): Promise<ShownRow[
   const actions = tx.objectStore("history").index("actions");
   return await Promise.all(
     rows.map(async (row) => {
+      if (row.wiped !== undefined) return { row, shown: DELETED };
       const key: [Id, string] = [row.conversation, keyOf(row.sender, row.message_id)];
       const found = row.acted === undefined ? [] : (await actions.getAll(key)).map(written);
       return {
