@@ -46,6 +46,7 @@ export class FakeIris implements IrisClient {
   watched: readonly string[] = [];
   pages = 0;
   loggedOut = false;
+  gapsThere: readonly number[] = [];
   readonly people = new Map<string, Profile>([
     [ADA, { user: ADA, handle: "ada", name: "Ada" }],
     [BOB, { user: BOB, handle: "bob", name: "Bob" }],
@@ -262,6 +263,9 @@ export class FakeIris implements IrisClient {
     const local = this.localOf(conversation);
     local.readSeq = Math.max(local.readSeq, seq);
     this.emit({ kind: "conversation", conversation: this.line(conversation) });
+  }
+  async gaps(): Promise<readonly number[]> {
+    return this.gapsThere;
   }
   setTyping(conversation: string, active: boolean): void {
     this.typed.push([conversation, active]);

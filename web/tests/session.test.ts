@@ -84,6 +84,17 @@ describe("the list", () => {
   });
 });
 
+test("gaps of the profile are known at the start, and a new one at once", async () => {
+  const { session, iris } = await started((iris) => {
+    iris.gapsThere = [5];
+  });
+  expect([session.gaps.value, session.gapAt.value]).toEqual([[5], 0]);
+  iris.gapsThere = [5, 9];
+  iris.emit({ kind: "gap", at: 9 });
+  await settle();
+  expect([session.gaps.value, session.gapAt.value]).toEqual([[5, 9], 9]);
+});
+
 describe("where one is", () => {
   test("addresses and screens agree", () => {
     const conversation = "ab".repeat(32);

@@ -149,6 +149,9 @@ export interface IrisClient {
   /** Messages whose text holds every word of `text`, newest first. Only this device's history is searched. */
   search(text: string, options?: SearchOptions): Promise<Message[]>;
 
+  /** When this device learned, ms since 1970, that older messages could not be kept for it; ascending, the newest 64. */
+  gaps(): Promise<readonly number[]>;
+
   // --- read, typing, presence ---
 
   /** I have read up to this message, or all of the conversation. Reaches the server also when offline now. */

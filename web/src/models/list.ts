@@ -8,6 +8,7 @@ import { folded } from "./words.js";
 
 const SEARCH_WAIT_MS = 200;
 const RESULTS_MAX = 50;
+export const LINES_MAX = 5_000; // the last of the list go; they are there again when something is said, or when they are looked for
 
 export class ListModel {
   /** By conversation, as last told. */
@@ -54,7 +55,7 @@ export class ListModel {
     const lines = await this.client.conversations();
     batch(() => {
       // What was told while the list was read is newer.
-      this.lines.value = new Map([...lines.map((line) => [line.conversation, line] as const), ...this.lines.value]);
+      this.set(new Map([...lines.map((line) => [line.conversation, line] as const), ...this.lines.value]));
       this.loaded.value = true;
     });
   }
@@ -76,7 +77,12 @@ export class ListModel {
     const next = new Map(this.lines.value);
     for (const [conversation, line] of this.pending) next.set(conversation, line);
     this.pending = new Map();
-    this.lines.value = next;
+    this.set(next);
+  }
+
+  private set(lines: ReadonlyMap<string, Conversation>): void {
+    const kept = lines.size <= LINES_MAX ? [...lines.values()] : [...lines.values()].sort(byPlace).slice(0, LINES_MAX);
+    this.lines.value = new Map(kept.map((line) => [line.conversation, line]));
   }
 
   /** Shows names at once and, a moment after the last letter, the messages that hold the words. */

@@ -33,6 +33,8 @@ export class SessionModel {
   readonly open = signal<OpenChat | undefined>(undefined);
   /** The server could not keep all for this device. */
   readonly gapAt = signal(0);
+  /** ... and all the times at which it could not, as the profile keeps them. */
+  readonly gaps = signal<readonly number[]>([]);
   readonly user: string;
   readonly selected: ReadonlySignal<string | undefined> = computed(() => this.open.value?.chat.conversation);
   private readonly notifier: Notifier;
@@ -56,7 +58,7 @@ export class SessionModel {
 
   async start(): Promise<void> {
     this.ends.push(this.client.on((event) => this.onEvent(event)));
-    await this.list.start();
+    await Promise.all([this.list.start(), this.readGaps()]);
     this.ends.push(this.ports.address.onChange((path) => this.show(parseRoute(path))));
     this.show(parseRoute(this.ports.address.current()));
     this.ends.push(
@@ -67,6 +69,10 @@ export class SessionModel {
     );
     void this.connection.count();
     void this.people.start(); // asks the server: the screen does not wait for it
+  }
+
+  private async readGaps(): Promise<void> {
+    this.gaps.value = await this.client.gaps();
   }
 
   // --- where the user is ---
@@ -111,7 +117,7 @@ export class SessionModel {
 
   private begin(conversation: string): OpenChat {
     const opened = {
-      chat: new ChatModel(this.client, conversation, this.ports),
+      chat: new ChatModel(this.client, conversation, this.ports, this.gaps),
       composer: new ComposerModel(this.client, conversation, this.ports),
     };
     void opened.chat.open().then(() => {
@@ -150,6 +156,7 @@ export class SessionModel {
         return;
       case "gap":
         this.gapAt.value = event.at;
+        void this.readGaps();
         return;
       case "presence":
         this.people.onPresence(event.presence);
