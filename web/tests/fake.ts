@@ -182,7 +182,12 @@ export class FakeIris implements IrisClient {
     const message = this.made(conversation, this.user, text, this.now(), "queued");
     if (typeof content !== "string") {
       Object.assign(message, {
-        body: { ...message.body, reply: content.reply, forwarded: content.forwarded ?? false },
+        body: {
+          ...message.body,
+          mentions: content.mentions ?? [],
+          reply: content.reply,
+          forwarded: content.forwarded ?? false,
+        },
       });
     }
     this.localOf(conversation).draft = "";
@@ -196,7 +201,8 @@ export class FakeIris implements IrisClient {
     const message = await this.message(target);
     if (message?.body.kind === "text") {
       const text = typeof content === "string" ? content : content.text;
-      this.change(message, { body: { ...message.body, text }, editedAt: this.now() });
+      const mentions = typeof content === "string" ? [] : (content.mentions ?? []);
+      this.change(message, { body: { ...message.body, text, mentions }, editedAt: this.now() });
     }
     return { messageId: "" };
   }

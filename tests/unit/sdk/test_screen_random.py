@@ -14,6 +14,7 @@ from iris_sdk.content import (
     CONTENT_TYPE,
     Action,
     Delete,
+    Deleted,
     Edit,
     Mention,
     Reaction,

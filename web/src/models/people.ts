@@ -20,9 +20,13 @@ export class PeopleModel {
   private readonly profiles = new Kept<Profile | undefined>(PROFILES_MAX);
   private readonly presences = new Kept<Presence | undefined>(PRESENCES_MAX);
   private readonly typers = new Kept<readonly string[]>(TYPERS_MAX);
+  /** My user id. */
+  readonly me: string;
   private watched = "";
 
-  constructor(private readonly client: IrisClient) {}
+  constructor(private readonly client: IrisClient) {
+    this.me = client.user;
+  }
 
   /** Reads the lists as last heard, then asks the server; without it they stay as they are. */
   async start(): Promise<void> {

@@ -1,6 +1,6 @@
 /** Everything that is there while somebody is logged in: it owns the other models and hands each event to those it concerns. */
 
-import type { Event, IrisClient, Message } from "@iris-im/sdk";
+import type { Event, IrisClient, Message, TextContent } from "@iris-im/sdk";
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals-core";
 import { t } from "../i18n/index.js";
 import { ChatModel } from "./chat.js";
@@ -8,6 +8,7 @@ import { ComposerModel } from "./composer.js";
 import { ConnectionModel } from "./connection.js";
 import { DialogModel } from "./dialog.js";
 import { ListModel } from "./list.js";
+import { MentionsModel } from "./mentions.js";
 import { Notifier } from "./notifier.js";
 import { PeopleModel } from "./people.js";
 import type { Ports } from "./ports.js";
@@ -116,15 +117,21 @@ export class SessionModel {
   }
 
   private begin(conversation: string): OpenChat {
-    const opened = {
-      chat: new ChatModel(this.client, conversation, this.ports, this.gaps),
-      composer: new ComposerModel(this.client, conversation, this.ports),
-    };
+    const chat = new ChatModel(this.client, conversation, this.ports, this.gaps);
+    const mentions = new MentionsModel(this.people, () => this.acquaintances(chat.peer));
+    const opened = { chat, composer: new ComposerModel(this.client, conversation, this.ports, mentions) };
     void opened.chat.open().then(() => {
       if (this.open.value === opened && opened.chat.atEnd.value) opened.chat.readAll();
     });
     void opened.composer.open();
     return opened;
+  }
+
+  /** Whom one may mean in a chat. */
+  private *acquaintances(peer: string): Iterable<string> {
+    yield peer;
+    for (const line of this.list.all.value) yield line.peer;
+    yield* this.people.contacts.value.keys();
   }
 
   private *onScreen(): Iterable<string> {
@@ -209,10 +216,10 @@ export class SessionModel {
     this.openChat(this.client.conversationWith(user));
   }
 
-  async forward(text: string, to: string): Promise<void> {
+  async forward({ text, mentions }: Pick<TextContent, "text" | "mentions">, to: string): Promise<void> {
     this.dialog.close();
     await this.attempt(
-      () => this.client.send(to, { text, forwarded: true }),
+      () => this.client.send(to, { text, mentions: mentions ?? [], forwarded: true }),
       t("forward.done", { name: this.people.nameOf(this.client.peerOf(to)) }),
     );
   }
