@@ -59,6 +59,16 @@ describe("the list", () => {
     expect(session.list.shown.value).toHaveLength(2);
   });
 
+  test("a conversation of which only a read position came is no line", async () => {
+    const { iris, session, ports } = await started();
+    iris.emit({ kind: "conversation", conversation: await iris.conversation(iris.conversationWith(BOB)) });
+    await ports.pass(50);
+    expect(session.list.shown.value).toEqual([]);
+    iris.arrive(BOB, "hi");
+    await ports.pass(50);
+    expect(session.list.shown.value).toHaveLength(1);
+  });
+
   test("a thousand changes of lines are drawn together", async () => {
     const { iris, session, ports } = await started();
     let drawn = 0;

@@ -22,7 +22,8 @@ export class ListModel {
   private cancelSearch: () => void = () => {};
   private cancelFlush: (() => void) | undefined;
 
-  readonly all = computed(() => [...this.lines.value.values()].sort(byPlace));
+  /** Those in which something was said or begun: a read position from another device alone is no line. */
+  readonly all = computed(() => [...this.lines.value.values()].filter(hasWords).sort(byPlace));
   readonly archived = computed(() => this.all.value.filter((line) => line.archived));
   readonly archivedUnread = computed(() =>
     this.archived.value.reduce((sum, line) => sum + (line.unread > 0 ? 1 : 0), 0),
@@ -113,6 +114,10 @@ export class ListModel {
     const at = shown.findIndex((line) => line.conversation === of);
     return (at < 0 ? shown[step > 0 ? 0 : shown.length - 1] : shown[at + step])?.conversation;
   }
+}
+
+function hasWords({ last, draft }: Conversation): boolean {
+  return last !== undefined || draft !== "";
 }
 
 /** Pinned first, then the newest, by what was last said; a draft alone counts as old. */
