@@ -74,7 +74,7 @@ test("by keyboard alone: register, find somebody, write, answer, react", async (
   await press("Enter");
   await bob.openChat("Ada");
   await bob.sees("by keys");
-  await bob.write("well done");
+  await bob.write("well done, @ada");
   await ada.sees("well done");
   await press("Shift+Tab");
   await press("Shift+Tab");
@@ -113,6 +113,10 @@ test("axe finds nothing on the other screens", async () => {
   await page.getByRole("button", { name: "Emoji" }).click();
   await scan(page, "emoji");
   await page.keyboard.press("Escape");
+  await ada.box().pressSequentially("@");
+  await page.getByRole("listbox").waitFor();
+  await scan(page, "mentions");
+  await ada.box().fill("");
   await page.getByRole("button", { name: "Search in this chat" }).click();
   await page.locator(".chat-search input").fill("keys");
   await page.locator("li.message.lit").waitFor();

@@ -35,6 +35,7 @@ describe("who is offered", () => {
     expect(type("hi @jon")).toEqual([BOB]);
     expect(type("hi @car")).toEqual([CARL]);
     expect(type("hi @x")).toEqual([]);
+    expect(type("hi @Carl")).toEqual([]); // nothing is left to pick
     expect(type("mail ada@b")).toEqual([]);
     expect(type("@bob there", 2)).toEqual([BOB]);
     expect(type("@bob there")).toEqual([]);

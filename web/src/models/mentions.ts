@@ -32,7 +32,9 @@ export class MentionsModel {
       if (handle !== "" && words.some((word) => folded(word).startsWith(query))) found.push(user);
       if (found.length === OFFERED_MAX) break;
     }
-    return found;
+    const [only] = found;
+    const whole = found.length === 1 && only !== undefined && this.people.handleOf(only) === begun.query.toLowerCase();
+    return whole ? [] : found; // nothing is left to pick: Enter sends
   });
 
   /** `known`: whom one may mean, the likeliest first. */

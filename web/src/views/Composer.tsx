@@ -138,7 +138,7 @@ export function Composer({ session, open }: Props) {
             look(event.currentTarget);
           }}
           onSelect={(event) => look(event.currentTarget)}
-          onBlur={() => composer.mentions.close()}
+          onBlur={() => composer.mentions.look("", 0)}
           onKeyDown={pressed}
           onPaste={pasted}
         />
