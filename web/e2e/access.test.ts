@@ -92,7 +92,11 @@ test("by keyboard alone: register, find somebody, write, answer, react", async (
   await press("Enter");
   await page.locator("[role=menu] button:focus").waitFor();
   await press("ArrowDown");
-  await press("Enter"); // Reply
+  await page.locator("[role=menu] button:focus", { hasText: "Reply" }).waitFor();
+  await bob.write("meanwhile");
+  await ada.sees("meanwhile");
+  await page.locator("[role=menu] button:focus", { hasText: "Reply" }).waitFor({ timeout: 1_000 }); // what comes moves nothing
+  await press("Enter");
   await page.locator(".composer textarea:focus").waitFor();
   await scan(page, "reply");
   await page.keyboard.type("thank you");
