@@ -55,9 +55,11 @@ web-if-possible:
 		|| echo "iris: the web client could not be built; everything else works without it" >&2; \
 	elif [ ! -e $(WEB_BUILT) ]; then echo "iris: no web client, because Node.js 20 or newer with npm is missing" >&2; fi
 
-build: $(VENV)/.dev web-if-possible ## the wheel, into dist/
+build: $(VENV)/.dev web-if-possible ## the wheel, into dist/; then sees that it works by itself
 	@scripts/doctor.sh build
 	$(BIN)/maturin build --release --locked --out dist
+	@if [ -e $(WEB_BUILT) ]; then $(BIN)/python scripts/check_wheel.py; \
+	else echo "iris: the wheel has no web client, because Node.js 20 or newer with npm is missing" >&2; fi
 
 check: setup lint ## lint and types, no tests
 
@@ -96,12 +98,15 @@ test-web: ## the TypeScript SDK and the web client: types, lint, tests, sizes, f
 	@if scripts/doctor.sh node; then $(MAKE) --no-print-directory test-web-here; \
 	else echo "iris: SKIPPED: the TypeScript SDK and the web client are not tested here" >&2; fi
 
+# Each leaves a report in target/tests for scripts/count_tests.py.
+REPORT = --reporter=default --reporter=json --outputFile.json=$(CURDIR)/target/tests
+
 test-web-here: $(SDK_TS)/node_modules/.stamp $(WEB)/node_modules/.stamp $(WEB_BUILT)
-	cd $(SDK_TS) && npm run --silent check && npm run --silent test && npm run --silent size
-	cd $(WEB) && npm run --silent check && npm run --silent test
+	cd $(SDK_TS) && npm run --silent check && npm run --silent test -- $(REPORT)/sdk.json && npm run --silent size
+	cd $(WEB) && npm run --silent check && npm run --silent test -- $(REPORT)/web.json
 	@if [ ! -x "$(CHROMIUM)" ]; then echo "iris: SKIPPED: no Chromium at $(CHROMIUM) (make browser): the flows are not tested" >&2; \
 	elif [ ! -x $(BIN)/iris ]; then echo "iris: SKIPPED: Iris is not set up (make setup): the flows are not tested" >&2; \
-	else cd $(WEB) && CHROMIUM="$(CHROMIUM)" npm run --silent e2e; fi
+	else cd $(WEB) && CHROMIUM="$(CHROMIUM)" npm run --silent e2e -- $(REPORT:default=verbose)/flows.json; fi
 
 crash: setup ## kill -9 (KILLS=100) and power cuts (CUTS=20, need root) of a server under load
 	$(BIN)/python -m tests.chaos.kill --rounds $(KILLS)

@@ -15,7 +15,7 @@ Everything public is here.
 
 from iris_sdk.api import Account, ApiClient, Contact, DeviceInfo, LinkCode, Me, Privacy
 from iris_sdk.client import Client, Named, connect
-from iris_sdk.content import Content, Delete, Edit, Mention, Reaction, Ref, Text, Unknown
+from iris_sdk.content import Content, Delete, Deleted, Edit, Mention, Reaction, Ref, Text, Unknown
 from iris_sdk.core.conversation import Reacted, Shown
 from iris_sdk.errors import (
     ApiError,
@@ -63,6 +63,7 @@ __all__ = [
     "Content",
     "Conversation",
     "Delete",
+    "Deleted",
     "DeviceInfo",
     "Edit",
     "Event",

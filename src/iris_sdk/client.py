@@ -43,8 +43,9 @@ from iris_sdk.holder import Ephemeral, Holder
 from iris_sdk.ids import direct_conversation, is_conversation_text, is_user_text, normal_handle, peer_of, user_from_text
 from iris_sdk.ids import user_text as to_text
 from iris_sdk.profile import LOCK, ProfilePath, TokenKeeper, now_ms
+from iris_sdk.rows import HistoryRow
 from iris_sdk.screen import Screen
-from iris_sdk.store import HistoryRow, Reader
+from iris_sdk.store import Reader
 from iris_sdk.subscription import Subscription, Watchers
 from iris_sdk.worker import POLL_S, FileLock, StoreWorker
 
@@ -211,13 +212,16 @@ class Client:
         return await self._act(message, Edit(_ref(message), text, tuple(mentions)))
 
     async def delete(self, message: Named) -> Sent:
-        """Delete a message of mine for everyone; a note stays. Raises as `react`; ValueError when it is not mine."""
+        """Delete a message of mine for everyone; a note stays. Raises as `react`; ValueError when it is not mine.
+
+        Its words leave this profile when the server has the deletion, and the other's when it is there.
+        """
         if message.sender != self.user:
             raise ValueError("only a message of one's own can be deleted for everyone; hide it for yourself")
         return await self._act(message, Delete(_ref(message)))
 
     async def hide(self, message: Named) -> None:
-        """Delete a message for me, on this device only: it is not shown here any more. Raises KeyError."""
+        """Delete a message for me, on this device only: neither it nor its words are here any more. Raises KeyError."""
         row = self._row_of(message)
         await self._worker.run(lambda writer: writer.hide(row.sender, row.message_id))
         self._changed()

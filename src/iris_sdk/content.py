@@ -88,8 +88,15 @@ class Unknown:
     kind: ClassVar[str] = "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What is left of a message whose words were deleted. Nobody sends it: the profile says so."""
+
+    kind: ClassVar[str] = "deleted"
+
+
 Action = Reaction | Edit | Delete
-Content = Text | Action | Unknown
+Content = Text | Action | Unknown | Deleted
 
 
 def encode(content: Text | Action, limits: Limits | None = None) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iris_sdk._pb import frames_pb2 as pb
 from iris_sdk.catalogue import ErrorCode
-from iris_sdk.content import Delete, Edit, Reaction, decode
+from iris_sdk.content import Content, Delete, Deleted, Edit, Reaction, decode
 from iris_sdk.core import effects as fx
 from iris_sdk.errors import Status
 from iris_sdk.events import (
@@ -23,7 +23,7 @@ from iris_sdk.events import (
 )
 from iris_sdk.holder import Ephemeral, public_state
 from iris_sdk.ids import peer_of, user_text
-from iris_sdk.store import HistoryRow, ReadRow
+from iris_sdk.rows import HistoryRow, ReadRow
 
 _STATUS = {int(pb.STATUS_ONLINE): "online", int(pb.STATUS_OFFLINE): "offline"}
 
@@ -53,7 +53,7 @@ def to_event(row: HistoryRow | ReadRow, after: int, user: bytes) -> Event | None
         return HistoryGap(n, row.at)
     message_id = row.message_id.hex()
     peer, new = peer_text(row.conversation, user), row.kind == "message" or (row.kind == "own" and row.n > after)
-    content = decode(row.payload, row.content_type, row.alg) if new else None
+    content = _content(row) if new else None
     if isinstance(content, Reaction | Edit | Delete):
         return Acted(n, message_id, conversation, user_text(row.sender), row.device, row.seq, row.at, content)
     if content is not None and row.kind == "message":
@@ -75,8 +75,12 @@ def to_row(row: HistoryRow, user: bytes) -> Row:
     return Row(
         row.n, row.changed, row.kind, row.conversation.hex(), peer_text(row.conversation, user),
         user_text(row.sender) if row.sender else "", row.device, row.message_id.hex(), row.seq, row.at, row.state,
-        error_name(row.code), row.text, row.payload, decode(row.payload, row.content_type, row.alg),
+        error_name(row.code), row.text, row.payload, _content(row),
     )  # fmt: skip
+
+
+def _content(row: HistoryRow) -> Content:
+    return Deleted() if row.wiped else decode(row.payload, row.content_type, row.alg)
 
 
 def to_status(row: HistoryRow) -> Status:

@@ -28,7 +28,7 @@ class ConnectionState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Somebody wrote to me. `text` is None when this version cannot read the payload; `content` says more."""
+    """Somebody wrote to me. `text` is None when there are no words to read; `content` says why: Unknown or Deleted."""
 
     n: int
     message_id: str

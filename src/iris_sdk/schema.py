@@ -13,8 +13,9 @@ from pathlib import Path
 from iris_sdk.database import Database
 from iris_sdk.errors import ProfileError
 from iris_sdk.screen import note_old_actions
+from iris_sdk.wipe import wipe_old_deletions
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x49524953  # "IRIS"
 FILE = "profile.db"
 BUSY_MS = 15_000  # another process commits: longer than any fsync seen
@@ -44,7 +45,8 @@ CREATE TABLE hidden (                    -- deleted for me, on this device
   PRIMARY KEY (sender, message_id)
 ) WITHOUT ROWID;
 """
-MIGRATIONS = {1: _UNADDRESSED, 2: _ACTIONS}  # from this version to the next one
+_WIPED = "ALTER TABLE history ADD COLUMN wiped INTEGER NOT NULL DEFAULT 0"
+MIGRATIONS = {1: _UNADDRESSED, 2: _ACTIONS, 3: _WIPED}  # from this version to the next one
 
 TABLES = (
     """
@@ -65,6 +67,7 @@ CREATE TABLE history (
   alg INTEGER NOT NULL,
   payload BLOB NOT NULL,
   text TEXT,                    -- what a person sees of the payload; NULL when this version cannot read it
+  wiped INTEGER NOT NULL DEFAULT 0, -- 1: its words were deleted; payload and text are empty
   UNIQUE (sender, message_id)
 );
 CREATE UNIQUE INDEX history_changed ON history (changed);
@@ -152,6 +155,8 @@ def _migrate(db: sqlite3.Connection) -> None:
         _execute(db, MIGRATIONS[version])
         if version == 2:
             note_old_actions(db)
+        elif version == 3:
+            wipe_old_deletions(db)
         db.execute(f"PRAGMA user_version = {version + 1}")
     db.execute("COMMIT")
 
@@ -173,6 +178,7 @@ def _prepare(db: sqlite3.Connection, folder: Path, create: bool) -> None:
         db.execute("COMMIT")
     if _pragma(db, "application_id") != APPLICATION_ID:
         raise ProfileError(f"{folder / FILE} is not an Iris profile")
+    db.execute("PRAGMA secure_delete = ON")  # deleted words leave the file, not only its tables
     if 0 < version < VERSION:
         _migrate(db)
     db.execute("PRAGMA synchronous = FULL")

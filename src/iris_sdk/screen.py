@@ -11,13 +11,13 @@ from __future__ import annotations
 import sqlite3
 from typing import Any
 
-from iris_sdk.content import Delete, Edit, Reaction, Ref, decode
+from iris_sdk.content import Delete, Deleted, Edit, Reaction, Ref, decode
 from iris_sdk.core.conversation import Fold, Shown, Written
 from iris_sdk.ids import user_from_text, user_text
 
 REACTORS_MAX = 1024  # people whose reactions to one message are shown
 
-_ROW = "h.sender, h.message_id, h.at, h.state, h.n, h.payload, h.content_type, h.alg"
+_ROW = "h.sender, h.message_id, h.at, h.state, h.n, h.payload, h.content_type, h.alg, h.wiped"
 _PLACE = "h.state = 'queued' {0}, CASE h.state WHEN 'queued' THEN h.n ELSE h.at END {0}, h.sender {0}, h.message_id {0}"
 _NOT_ACTION = "NOT EXISTS (SELECT 1 FROM actions a WHERE a.sender = h.sender AND a.message_id = h.message_id)"
 _NOT_HIDDEN = "NOT EXISTS (SELECT 1 FROM hidden i WHERE i.sender = h.sender AND i.message_id = h.message_id)"
@@ -106,7 +106,10 @@ class Screen:
     def _fold(self, conversation: bytes, rows: list[tuple[Any, ...]]) -> list[Shown]:
         fold = Fold()
         for row in rows:
-            fold.add(_written(row))
+            written = _written(row)
+            fold.add(written)
+            if isinstance(written.content, Deleted):
+                continue
             for action in self._actions(conversation, row[0], row[1]):
                 fold.add(action)
         return fold.shown()
@@ -139,5 +142,6 @@ def _key(ref: Ref) -> tuple[bytes, bytes]:
 
 
 def _written(row: tuple[Any, ...]) -> Written:
-    sender, message_id, at, state, n, payload, content_type, alg = row
-    return Written(user_text(sender), message_id.hex(), at, decode(payload, content_type, alg), state, n)
+    sender, message_id, at, state, n, payload, content_type, alg, wiped = row
+    content = Deleted() if wiped else decode(payload, content_type, alg)
+    return Written(user_text(sender), message_id.hex(), at, content, state, n)

@@ -11,58 +11,21 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from iris_sdk.content import ALGORITHM, CONTENT_TYPE, decode_text
 from iris_sdk.core import Saved, SavedConversation
 from iris_sdk.core import effects as fx
 from iris_sdk.errors import OutboxFull
+from iris_sdk.rows import HistoryRow, ReadRow
 from iris_sdk.screen import hide, note_action
+from iris_sdk.wipe import wipe_deleted
 
 PAGE = 256
 _COLUMNS = (
-    "n, changed, kind, conversation, sender, device, message_id, seq, at, state, code, content_type, payload, text, alg"
+    "n, changed, kind, conversation, sender, device, message_id, seq, at, state, code, content_type, payload, text,"
+    " alg, wiped"
 )
-
-
-class HistoryRow(NamedTuple):
-    """A row of the history, ids as bytes."""
-
-    n: int
-    changed: int
-    kind: str
-    conversation: bytes
-    sender: bytes
-    device: int
-    message_id: bytes
-    seq: int
-    at: int
-    state: str
-    code: int
-    content_type: int
-    payload: bytes
-    text: str | None
-    alg: int
-
-    def place(self, after: int) -> int:
-        """Where on the line it is for a reader who has seen everything up to `after`.
-
-        A copy from another device is first met where it came, though its state may have changed since: else it would
-        be met behind later ones, or never by a reader who stopped in between.
-        """
-        return self.n if self.kind == "own" and self.n > after else self.changed
-
-
-class ReadRow(NamedTuple):
-    """This user's read position in a conversation."""
-
-    changed: int
-    conversation: bytes
-    seq: int
-
-    def place(self, after: int) -> int:
-        """Where on the line it is."""
-        return self.changed
 
 
 class Reader:
@@ -331,6 +294,7 @@ class Writer:
     def hide(self, sender: bytes, message_id: bytes) -> None:
         """Delete for me."""
         hide(self._db, sender, message_id)
+        wipe_deleted(self._db, sender, message_id)
 
     def put_handle(self, user: bytes, handle: str, now: int) -> None:
         self._db.execute("DELETE FROM handles WHERE handle = ?", (handle,))
@@ -356,6 +320,7 @@ class Writer:
         if inserted:
             self._next()
             self._seen(row.conversation, row.at)
+            wipe_deleted(self._db, row.sender, row.message_id)
 
     def _save_answer(self, answer: fx.SaveAnswer) -> None:
         marked = self._db.execute(
@@ -452,7 +417,7 @@ class Writer:
     ) -> bool:  # fmt: skip
         """Returns whether the message was new."""
         done = self._db.execute(
-            "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?)"
+            "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, 0)"
             " ON CONFLICT (sender, message_id) DO NOTHING",
             (n, n, kind, conversation, sender, device, message_id, seq, at, state, content_type, alg, payload, text),
         )
@@ -467,6 +432,8 @@ class Writer:
             "UPDATE history SET changed = ?, state = ?, seq = ?, at = ?, code = ? WHERE n = ?",
             (self._next(), state, seq, at, code, row.n),
         )
+        if row.state == "queued":  # words that were only kept to be sent may go now
+            wipe_deleted(self._db, row.sender, row.message_id)
 
     def _conversation(self, conversation: bytes) -> None:
         self._db.execute("INSERT OR IGNORE INTO conversations (conversation) VALUES (?)", (conversation,))

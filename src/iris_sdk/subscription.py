@@ -16,7 +16,8 @@ from contextlib import asynccontextmanager
 from iris_sdk.convert import to_event
 from iris_sdk.errors import ClientClosed
 from iris_sdk.events import Event
-from iris_sdk.store import HistoryRow, Reader
+from iris_sdk.rows import HistoryRow
+from iris_sdk.store import Reader
 
 SUBJECTS_MAX = 1024  # of what only matters now, per reader; the oldest goes
 

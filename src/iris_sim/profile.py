@@ -16,7 +16,8 @@ from iris_sdk.content import ALGORITHM, CONTENT_TYPE, decode_text
 from iris_sdk.core import Saved, SavedConversation
 from iris_sdk.core import effects as fx
 from iris_sdk.errors import OutboxFull
-from iris_sdk.store import HistoryRow, Reader, Writer
+from iris_sdk.rows import HistoryRow
+from iris_sdk.store import Reader, Writer
 from iris_sim.observer import Positions
 
 NewId = Callable[[], bytes]

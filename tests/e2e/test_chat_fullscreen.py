@@ -56,6 +56,28 @@ async def pick(pilot: Pilot[Any], index: int) -> None:
     await pilot.pause()
 
 
+def test_a_name_is_completed_and_stands_out(server: Server, tmp_path: Path) -> None:
+    async def case() -> None:
+        (ada_profile,), (bob_profile,) = await join(server, tmp_path, "ada"), await join(server, tmp_path, "bob")
+        async with Client(ada_profile) as ada, Client(bob_profile) as bob:
+            left, right = FullScreen(ada, "@bob"), FullScreen(bob, None)
+            async with left.run_test(size=SIZE) as one, right.run_test(size=SIZE) as two:
+                await shows(one, "@bob")
+                composer = left.query_one("#composer", Input)
+                await until(one, lambda: left.talks.completed("@b") == "@bob")
+                await one.press("h", "i", "space", "@", "b")
+                await until(one, lambda: composer._suggestion == "hi @bob")
+                await one.press("right", "enter")
+                await shows(two, "mentions you: hi @bob")
+                await two.press("f2", "down", "enter")
+                await shows(two, "ada  hi @bob")
+                strips = right.screen._compositor.render_strips()
+                bold = [piece.text for strip in strips for piece in strip if piece.style and piece.style.reverse]
+                assert "@bob" in [text.strip() for text in bold]
+
+    run(case())
+
+
 def test_two_people_talk_with_the_keyboard_alone(server: Server, tmp_path: Path) -> None:
     async def case() -> None:
         (ada_profile,), (bob_profile,) = await join(server, tmp_path, "ada"), await join(server, tmp_path, "bob")

@@ -361,8 +361,10 @@ def test_chat_registers_itself_and_finds_the_other_one(server: Server, tmp_path:
         write(carol, "hello dave\n")
         read_until(dave, "carol.ch  hello dave")
         read_until(carol, "✓✓ read: hello dave")
-        write(dave, "hello carol\n/quit\n")
+        write(dave, "hello carol\n")
         read_until(carol, "dave.ch  hello carol")
+        write(dave, "look @carol.ch\n/quit\n")
+        read_until(carol, "look @carol.ch   (mentions you)")
         assert dave.wait(DEADLINE_S) == 0
         write(carol, "/quit\n")
         assert carol.wait(DEADLINE_S) == 0

@@ -11,7 +11,7 @@ import pytest
 
 from iris.cli import talks as module
 from iris.cli.errors import CliError
-from iris.cli.talks import Talks, words
+from iris.cli.talks import Talks, named, words
 from iris_sdk import Client, Shown
 from tests.integration.test_sdk_client import DEADLINE_S, linked
 from tests.support.fake_server import FakeServer, serving
@@ -59,6 +59,24 @@ async def pair(folder: Path) -> AsyncIterator[tuple[FakeServer, Client, Client]]
         linked(server, folder / "b", "bob") as bob,
     ):
         yield server, ada, bob
+
+
+def test_a_mention_is_offered_sent_and_told(tmp_path: Path) -> None:
+    async def case() -> None:
+        async with pair(tmp_path) as (_, ada, bob), drawn(ada, "@bob") as left, drawn(bob) as right:
+            await left.until(lambda it: it.completed("hi @b") == "hi @bob")
+            assert await left.talks.write("hi @bob")
+            await right.until(lambda it: it.entries)
+            assert right.talks.entries[0].preview == "mentions you: hi @bob"
+            assert left.talks.entries[0].preview == "you: hi @bob"
+            await right.talks.choose(ada.user)
+            assert named(right.talks.shown[0]) == [("hi ", ""), ("@bob", bob.user)]
+            left.talks.change(left.talks.shown[0])
+            assert await left.talks.write("@bob, hi @ada")  # oneself is nobody to mention
+            await right.until(lambda it: it.shown[0].edited_at)
+            assert named(right.talks.shown[0]) == [("@bob", bob.user), (", hi @ada", "")]
+
+    asyncio.run(case())
 
 
 def bodies(talks: Talks) -> list[str]:

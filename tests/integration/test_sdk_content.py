@@ -46,6 +46,11 @@ def test_both_ends_show_the_same_after_replies_reactions_edits_and_deletions(tmp
                 assert at_bob[2].reply_to == Ref(ada.user, hello.message_id)
                 assert at_bob[0].reactions == (Reacted("👍", (bob.user,)),)
                 assert [c.unread for c in bob.conversations()] == [2]  # actions are not
+                assert await ada.flush(DEADLINE_S) == 0
+        for profile in ("a", "b"):
+            kept = b"".join(file.read_bytes() for file in (tmp_path / profile).iterdir())
+            assert b"hello @bob" in kept
+            assert b"a secret" not in kept  # deleted: not only from the screen
 
     asyncio.run(case())
 

@@ -19,7 +19,8 @@ from iris_sdk.core import ClientCore
 from iris_sdk.core import effects as fx
 from iris_sdk.core.lifecycle import State
 from iris_sdk.ids import direct_conversation
-from iris_sdk.store import HistoryRow, Reader, Writer
+from iris_sdk.rows import HistoryRow
+from iris_sdk.store import Reader, Writer
 from tests.support.fake_iris import FakeIris, Session, token_of
 
 START_MS = 1_000_000

@@ -49,7 +49,7 @@ test("by keyboard alone: register, find somebody, write, answer, react", async (
   await press("Enter");
   await bob.openChat("Ada");
   await bob.sees("by keys");
-  await bob.write("well done");
+  await bob.write("well done, @ada");
   await ada.sees("well done");
   await press("Shift+Tab");
   await press("Shift+Tab");
@@ -67,7 +67,11 @@ test("by keyboard alone: register, find somebody, write, answer, react", async (
   await press("Enter");
   await page.locator("[role=menu] button:focus").waitFor();
   await press("ArrowDown");
-  await press("Enter"); // Reply
+  await page.locator("[role=menu] button:focus", { hasText: "Reply" }).waitFor();
+  await bob.write("meanwhile");
+  await ada.sees("meanwhile");
+  await page.locator("[role=menu] button:focus", { hasText: "Reply" }).waitFor({ timeout: 1_000 }); // what comes moves nothing
+  await press("Enter");
   await page.locator(".composer textarea:focus").waitFor();
   await scan(page, "reply");
   await page.keyboard.type("thank you");
@@ -88,6 +92,10 @@ test("axe finds nothing on the other screens", async () => {
   await page.getByRole("button", { name: "Emoji" }).click();
   await scan(page, "emoji");
   await page.keyboard.press("Escape");
+  await ada.box().pressSequentially("@");
+  await page.getByRole("listbox").waitFor();
+  await scan(page, "mentions");
+  await ada.box().fill("");
   await page.getByRole("button", { name: "Search in this chat" }).click();
   await page.locator(".chat-search input").fill("keys");
   await page.locator("li.message.lit").waitFor();

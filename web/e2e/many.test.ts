@@ -3,6 +3,7 @@
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { keepPictures, openBrowser, Person } from "./people.js";
+import { Sender } from "./sender.js";
 import { Server } from "./server.js";
 
 const COUNT = Number(process.env.WEB_TEST_MANY ?? 10_000);
@@ -11,30 +12,32 @@ const PAUSE_MS_MAX = 1_500; // the longest time for which the page may not answe
 
 let server: Server;
 let browser: Browser;
-let ada: Person;
+let ada: Sender;
 let bob: Person;
 
 keepPictures();
 beforeAll(async () => {
   server = await Server.start();
   browser = await openBrowser();
-  ada = await Person.arrive(browser, server.url, "ada");
+  ada = await Sender.arrive(server.url, "ada", "Ada");
   bob = await Person.arrive(browser, server.url, "bob");
-  await ada.register("Ada");
   await bob.register("Bob");
-  await ada.startChat("bob");
-  await ada.write("the first");
+  await ada.write("bob", ["the first"]);
   await bob.openChat("Ada");
   await bob.sees("the first");
 });
 afterAll(async () => {
+  ada?.end();
   await browser?.close();
   await server?.stop();
 });
 
 test("catching up on ten thousand messages", async () => {
   await bob.page.goto("about:blank"); // Bob is away; what he has stays in his browser
-  await flood(ada, COUNT);
+  await ada.write(
+    "bob",
+    Array.from({ length: COUNT }, (_, n) => `n${n}`),
+  );
   const begun = Date.now();
   await bob.page.goto(server.url);
   await bob.page.locator(".line", { hasText: "Ada" }).waitFor();
@@ -78,26 +81,3 @@ test("the end and the beginning can be reached, and the page stays small", async
   await expect.poll(() => page.locator(".messages li").count()).not.toBe(before);
   expect(bob.faults).toEqual([]);
 });
-
-/** Writes `count` messages through the page's own client, as fast as it takes them. */
-async function flood(person: Person, count: number): Promise<void> {
-  for (let n = 0; n < count; n += 500) {
-    const texts = Array.from({ length: Math.min(500, count - n) }, (_, k) => `n${n + k}`);
-    await person.page.evaluate(async (texts) => {
-      const box = document.querySelector<HTMLTextAreaElement>(".composer textarea");
-      for (const [n, text] of texts.entries()) {
-        if (box === null) throw new Error("no box");
-        box.value = text;
-        box.dispatchEvent(new Event("input", { bubbles: true }));
-        box.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", bubbles: true }));
-        if (n % 20 === 19) await new Promise((resolve) => setTimeout(resolve, 0));
-      }
-    }, texts);
-    const last = texts.at(-1) ?? "";
-    await person.page
-      .locator("li.message", { hasText: last })
-      .locator(".tick-accepted, .tick-delivered, .tick-read")
-      .first()
-      .waitFor({ timeout: 120_000 });
-  }
-}

@@ -66,7 +66,7 @@ test("people who write", async () => {
   }
   const said: readonly (readonly [string, readonly string[]])[] = [
     ["sam", ["Keys are with the neighbour.", "Thanks again for watering the plants!"]],
-    ["jun", ["Slides are in the shared folder"]],
+    ["jun", ["Slides are in the shared folder", "@lena can you look at them before Monday?"]],
     ["nadia", ["مرحبا لينا! هل نلتقي يوم الجمعة؟", "👍"]],
     ["theo", ["Did the parcel arrive?", "The courier says yes, but…", "Anyway. Call me when you can"]],
   ];
@@ -124,6 +124,15 @@ test("the list and a conversation", async () => {
   await page.getByRole("button", { name: "Emoji" }).click();
   await shoot(page, "emoji");
   await page.keyboard.press("Escape");
+  await me.box().pressSequentially("Shall I ask @");
+  await page.getByRole("listbox").waitFor();
+  await shoot(page, "mention");
+  await page.keyboard.press("Escape");
+  await me.box().fill("");
+  await me.openChat("Jun Tanaka");
+  await page.locator(".mention.me").waitFor();
+  await shoot(page, "mentioned");
+  await me.openChat("Mara Lindqvist");
   await page.locator(".who").click();
   await page.getByRole("button", { name: "Add to contacts" }).click();
   await page.getByRole("button", { name: "Remove from contacts" }).waitFor();

@@ -1,6 +1,6 @@
 /** A real Iris for the flows, in a folder of its own. WEB_TEST_SERVER names the program; .venv/bin/iris by default. */
 
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -50,6 +50,15 @@ export class Server {
           if (line.includes("ready on")) resolve();
         });
       }
+    });
+  }
+
+  /** What a command of the operator's prints. */
+  iris(...words: string[]): Promise<string> {
+    return new Promise((resolve, reject) => {
+      execFile(IRIS, [...words, "--data", this.data], (error, printed) =>
+        error === null ? resolve(printed.trim().split("\n")[0] ?? "") : reject(error),
+      );
     });
   }
 

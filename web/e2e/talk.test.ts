@@ -76,6 +76,27 @@ test("reply, jump, react, edit, delete", async () => {
   await ada.page.locator("li.message", { hasText: "This message was deleted" }).waitFor();
 });
 
+test("a mention is picked by keys or by the pointer, and stands out for whom it means", async () => {
+  const { page } = ada;
+  const options = page.getByRole("listbox", { name: "Mention somebody" }).getByRole("option");
+  await ada.box().pressSequentially("look @b");
+  await options.filter({ hasText: "@bob" }).waitFor();
+  expect(await ada.box().getAttribute("aria-activedescendant")).toBe(await options.first().getAttribute("id"));
+  await ada.box().press("Escape");
+  await options.first().waitFor({ state: "detached" });
+  await ada.box().pressSequentially(" @");
+  await ada.box().press("Enter");
+  expect(await ada.box().inputValue()).toBe("look @b @bob ");
+  await ada.box().pressSequentially("and @bo");
+  await options.filter({ hasText: "@bob" }).click();
+  await ada.box().pressSequentially("again");
+  await ada.box().press("Enter");
+  await bob.page.locator(".line", { hasText: "Mentions you:" }).waitFor();
+  await bob.sees("look @b @bob and @bob again");
+  expect(await bob.message("look @b").locator(".mention.me").allTextContents()).toEqual(["@bob", "@bob"]);
+  expect(await ada.message("look @b").locator("a.mention").count()).toBe(2);
+});
+
 test("a draft is kept over a reload", async () => {
   await ada.box().pressSequentially("not sent yet");
   await ada.page.reload();

@@ -1,4 +1,4 @@
-/** The flows: a real server, a real browser. One after the other. */
+/** The flows: real servers, real browsers. Two files at a time: most of a flow is waiting. */
 
 import { defineConfig } from "vitest/config";
 
@@ -7,7 +7,7 @@ export default defineConfig({
     include: ["e2e/**/*.test.ts"],
     exclude: ["e2e/screenshots.test.ts"],
     environment: "node",
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     reporters: ["verbose"],

@@ -1,8 +1,8 @@
 /** An open conversation: paging, new messages, reading, jumping. */
 
 import { describe, expect, test } from "vitest";
-import { ChatModel, KEPT_MAX } from "../src/models/chat.js";
-import { keyOf } from "../src/models/timeline.js";
+import { ChatModel, HELD_MAX, KEPT_MAX } from "../src/models/chat.js";
+import { keyOf, timeline } from "../src/models/timeline.js";
 import { BOB, FakeIris } from "./fake.js";
 import { FakePorts, settle } from "./ports.js";
 
@@ -122,7 +122,45 @@ describe("new messages", () => {
   });
 });
 
+describe("gaps", () => {
+  const kinds = (chat: ChatModel, gaps: readonly number[], more = { before: false, after: false }) =>
+    timeline(chat.messages.value, undefined, gaps, more)
+      .map((item) => (item.kind === "message" ? "." : item.kind))
+      .filter((kind) => kind !== "day")
+      .join(" ");
+
+  test("stand where this device learned of them, once, and outside the stretch not at all", async () => {
+    const { chat } = await opened(3);
+    const [first = 0, second = 0, third = 0] = chat.messages.value.map((one) => one.at);
+    expect(kinds(chat, [])).toBe(". . .");
+    expect(kinds(chat, [first - 9])).toBe("gap . . .");
+    expect(kinds(chat, [second, third - 1])).toBe(". gap . gap .");
+    expect(kinds(chat, [first + 1, second - 1])).toBe(". gap . .");
+    expect(kinds(chat, [third + 1])).toBe(". . . gap");
+    expect(kinds(chat, [first - 9, third + 1], { before: true, after: true })).toBe(". . .");
+  });
+
+  test("part a group, and an empty conversation shows none", async () => {
+    const { chat } = await opened(2);
+    const [, second = 0] = chat.messages.value.map((one) => one.at);
+    const items = timeline(chat.messages.value, undefined, [second]);
+    expect(items.filter((item) => item.kind === "message").map((item) => item.first)).toEqual([true, true]);
+    expect(timeline([], undefined, [1])).toEqual([]);
+  });
+});
+
 describe("loads and news at once", () => {
+  test("more events than are held make the stretch be read anew", async () => {
+    const { chat, iris } = await opened(400);
+    for (let n = 0; n < 6; n += 1) await chat.older();
+    const jump = chat.toEnd();
+    for (let n = 0; n <= HELD_MAX; n += 1) iris.arrive(BOB, `held ${n}`);
+    await jump;
+    await settle();
+    expect(chat.messages.value).toHaveLength(KEPT_MAX);
+    expect(texts(chat).at(-1)).toBe(`held ${HELD_MAX}`);
+  });
+
   test("what is told while a page is fetched is not lost", async () => {
     const { chat, iris } = await opened(400);
     for (let n = 0; n < 6; n += 1) await chat.older();

@@ -3,12 +3,14 @@
 import { OutboxFull } from "@iris-im/sdk";
 import { expect, test } from "vitest";
 import { ComposerModel } from "../src/models/composer.js";
+import { MentionsModel } from "../src/models/mentions.js";
+import { PeopleModel } from "../src/models/people.js";
 import { BOB, FakeIris } from "./fake.js";
 import { FakePorts, settle } from "./ports.js";
 
 async function opened(ports = new FakePorts(), iris = new FakeIris(() => ports.now())) {
   const conversation = iris.conversationWith(BOB);
-  const composer = new ComposerModel(iris, conversation, ports);
+  const composer = new ComposerModel(iris, conversation, ports, new MentionsModel(new PeopleModel(iris), () => [BOB]));
   await composer.open();
   const sent = async () =>
     (await iris.messages(conversation)).messages.map((one) => (one.body.kind === "text" ? one.body.text : ""));

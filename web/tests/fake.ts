@@ -46,6 +46,7 @@ export class FakeIris implements IrisClient {
   watched: readonly string[] = [];
   pages = 0;
   loggedOut = false;
+  gapsThere: readonly number[] = [];
   readonly people = new Map<string, Profile>([
     [ADA, { user: ADA, handle: "ada", name: "Ada" }],
     [BOB, { user: BOB, handle: "bob", name: "Bob" }],
@@ -182,7 +183,12 @@ export class FakeIris implements IrisClient {
     const message = this.made(conversation, this.user, text, this.now(), "queued");
     if (typeof content !== "string") {
       Object.assign(message, {
-        body: { ...message.body, reply: content.reply, forwarded: content.forwarded ?? false },
+        body: {
+          ...message.body,
+          mentions: content.mentions ?? [],
+          reply: content.reply,
+          forwarded: content.forwarded ?? false,
+        },
       });
     }
     this.localOf(conversation).draft = "";
@@ -196,7 +202,8 @@ export class FakeIris implements IrisClient {
     const message = await this.message(target);
     if (message?.body.kind === "text") {
       const text = typeof content === "string" ? content : content.text;
-      this.change(message, { body: { ...message.body, text }, editedAt: this.now() });
+      const mentions = typeof content === "string" ? [] : (content.mentions ?? []);
+      this.change(message, { body: { ...message.body, text, mentions }, editedAt: this.now() });
     }
     return { messageId: "" };
   }
@@ -263,6 +270,9 @@ export class FakeIris implements IrisClient {
     const local = this.localOf(conversation);
     local.readSeq = Math.max(local.readSeq, seq);
     this.emit({ kind: "conversation", conversation: this.line(conversation) });
+  }
+  async gaps(): Promise<readonly number[]> {
+    return this.gapsThere;
   }
   setTyping(conversation: string, active: boolean): void {
     this.typed.push([conversation, active]);

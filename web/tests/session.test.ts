@@ -59,6 +59,16 @@ describe("the list", () => {
     expect(session.list.shown.value).toHaveLength(2);
   });
 
+  test("a conversation of which only a read position came is no line", async () => {
+    const { iris, session, ports } = await started();
+    iris.emit({ kind: "conversation", conversation: await iris.conversation(iris.conversationWith(BOB)) });
+    await ports.pass(50);
+    expect(session.list.shown.value).toEqual([]);
+    iris.arrive(BOB, "hi");
+    await ports.pass(50);
+    expect(session.list.shown.value).toHaveLength(1);
+  });
+
   test("a thousand changes of lines are drawn together", async () => {
     const { iris, session, ports } = await started();
     let drawn = 0;
@@ -82,6 +92,17 @@ describe("the list", () => {
     await ports.pass(50);
     expect(ports.title).toBe("Iris");
   });
+});
+
+test("gaps of the profile are known at the start, and a new one at once", async () => {
+  const { session, iris } = await started((iris) => {
+    iris.gapsThere = [5];
+  });
+  expect([session.gaps.value, session.gapAt.value]).toEqual([[5], 0]);
+  iris.gapsThere = [5, 9];
+  iris.emit({ kind: "gap", at: 9 });
+  await settle();
+  expect([session.gaps.value, session.gapAt.value]).toEqual([[5, 9], 9]);
 });
 
 describe("where one is", () => {

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { ar } from "../src/i18n/ar.js";
 import { type Entry, en } from "../src/i18n/en.js";
 import { bestLanguage, direction, language, t } from "../src/i18n/index.js";
-import { inviteCode } from "../src/models/auth.js";
+import { readInvitation } from "../src/models/invitation.js";
 import { colourOf, dayName, errorText, initials, isJumbo, parts, shortTime } from "../src/models/words.js";
 
 afterEach(() => {
@@ -97,6 +97,15 @@ describe("texts of people", () => {
         .join(""),
     ).toBe("a https://x.y b");
   });
+  test("mentions are parts, and links around them are found", () => {
+    expect(parts("hi @bob, see http://a.b", [{ start: 3, length: 4, user: "b" }])).toEqual([
+      { text: "hi " },
+      { text: "@bob", user: "b" },
+      { text: ", see " },
+      { text: "http://a.b", link: "http://a.b" },
+    ]);
+    expect(parts("@bob", [{ start: 0, length: 4, user: "b" }])).toEqual([{ text: "@bob", user: "b" }]);
+  });
   test("initials", () => {
     expect(initials("Ada Lovelace")).toBe("AL");
     expect(initials("@ada")).toBe("A");
@@ -116,10 +125,43 @@ describe("texts of people", () => {
   });
 });
 
-test("an invite is taken as a code or as the line that holds it", () => {
-  expect(inviteCode(" c53361dc1d0c98d6f1fd ")).toBe("c53361dc1d0c98d6f1fd");
-  expect(inviteCode("iris://192.168.1.20:8460/c53361dc1d0c98d6f1fd/617dde68")).toBe("c53361dc1d0c98d6f1fd");
-  expect(inviteCode("")).toBe("");
+describe("an invitation", () => {
+  const here = "https://192.168.1.20:8460";
+  const code = "c53361dc1d0c98d6f1fd";
+  const pin = "617dde68".repeat(8);
+
+  test("is taken as a code or as the line that holds it", () => {
+    const good = { kind: "code", code };
+    expect(readInvitation(` ${code} `, here)).toEqual(good);
+    expect(readInvitation(`iris://192.168.1.20:8460/${code}/${pin}\n`, here)).toEqual(good);
+    expect(readInvitation(`iris join iris://192.168.1.20:8460/${code}/${pin}`, here)).toEqual(good);
+    expect(readInvitation(`iris://127.0.0.1:8460/${code}`, "http://127.0.0.1:8460")).toEqual(good);
+    expect(readInvitation(`iris://Chat.example.org:443/${code}`, "https://chat.example.org")).toEqual(good);
+    expect(readInvitation(`iris://[fd00::1]:8460/${code}`, "https://[fd00::1]:8460")).toEqual(good);
+    expect(readInvitation("", here)).toEqual({ kind: "code", code: "" });
+  });
+
+  test("for another server says which", () => {
+    const to = (line: string) => readInvitation(line, here);
+    expect(to(`iris://10.0.0.9:8460/${code}/${pin}`)).toEqual({ kind: "elsewhere", url: "https://10.0.0.9:8460/" });
+    expect(to(`iris://192.168.1.20:9000/${code}/${pin}`)).toEqual({
+      kind: "elsewhere",
+      url: "https://192.168.1.20:9000/",
+    });
+    expect(to(`iris://127.0.0.1:8460/${code}`)).toEqual({ kind: "elsewhere", url: "http://127.0.0.1:8460/" });
+  });
+
+  test("that was cut is told as such", () => {
+    for (const line of [
+      "iris://",
+      "iris://192.168.1.20:8460",
+      `iris://192.168.1.20:8460/${code}/617dde68`,
+      `iris://192.168.1.20/${code}`,
+      `see iris://192.168.1.20:8460/${code}/${pin}`,
+    ]) {
+      expect(readInvitation(line, here), line).toEqual({ kind: "broken" });
+    }
+  });
 });
 
 test("errors say what to do", () => {

@@ -123,7 +123,7 @@ export interface IrisClient {
   edit(target: Reference & { conversation: string }, content: string | TextContent): Promise<Sent>;
   /** Delete a message of mine on every device of both. */
   deleteForEveryone(target: Reference & { conversation: string }): Promise<Sent>;
-  /** No longer show a message on this device. */
+  /** No longer show a message on this device, nor keep its words here. */
   deleteForMe(target: Reference & { conversation: string }): Promise<void>;
   /** Send a refused or expired message once more, as a new one in the place of the old. */
   sendAgain(target: Reference & { conversation: string }): Promise<Sent>;
@@ -148,6 +148,9 @@ export interface IrisClient {
   firstUnread(conversation: string): Promise<Message | undefined>;
   /** Messages whose text holds every word of `text`, newest first. Only this device's history is searched. */
   search(text: string, options?: SearchOptions): Promise<Message[]>;
+
+  /** When this device learned, ms since 1970, that older messages could not be kept for it; ascending, the newest 64. */
+  gaps(): Promise<readonly number[]>;
 
   // --- read, typing, presence ---
 

@@ -16,6 +16,7 @@ import { lockNames, type TabMessage, Tabs, Watched } from "./tabs.js";
 import type { TokenKeeper } from "./tokens.js";
 
 const PRESENCE_MAX = 1024; // users whose presence is remembered; above it the one told longest ago goes
+const TYPING_MAX = 1024; // conversations in which somebody types; above it the one told longest ago goes
 const STATUS: Readonly<Record<number, Presence["status"]>> = { 2: "offline", 3: "online" };
 const OFFLINE: Connection = { state: "offline", reason: "", done: 0, total: 0, retryAt: 0 };
 const STATES: Readonly<Record<State, ConnectionState>> = {
@@ -207,11 +208,14 @@ export class Connectivity {
     this.connection = connection;
     this.events.tell({ kind: "connection", connection });
     const session = ({ state }: Connection) => state === "catching_up" || state === "live";
-    if (session(before) && !session(connection)) this.forgetPresence();
+    if (session(before) && !session(connection)) this.forgetSignals();
   }
 
-  /** Without a connection nobody can be said to be online. */
-  private forgetPresence(): void {
+  /** Without a connection nobody can be said to be online, or to type. */
+  private forgetSignals(): void {
+    for (const [conversation, senders] of [...this.typing]) {
+      for (const sender of [...senders.keys()]) this.onTyping({ conversation, sender, active: false });
+    }
     const known = [...this.presence.values()];
     this.presence.clear();
     for (const { user, lastSeen } of known) {
@@ -235,8 +239,14 @@ export class Connectivity {
     const senders = this.typing.get(conversation) ?? new Map<Id, string>();
     if (active) senders.set(sender, nameOf(sender));
     else senders.delete(sender);
+    this.typing.delete(conversation);
     if (senders.size > 0) this.typing.set(conversation, senders);
-    else this.typing.delete(conversation);
+    if (this.typing.size > TYPING_MAX) {
+      for (const [longest] of this.typing) {
+        this.typing.delete(longest);
+        break;
+      }
+    }
     this.events.tell({ kind: "typing", conversation, sender: nameOf(sender), active });
   }
 

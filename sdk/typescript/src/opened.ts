@@ -26,7 +26,7 @@ import { directConversation, isConversation, toHex, userRaw, userText } from "./
 import { People } from "./people.js";
 import type { Platform } from "./platform/platform.js";
 import { compareConversations, conversationOf, messageOf, nameOf, refOf, spotOf, textOf } from "./present.js";
-import { firstUnread, lines, newestSeq, one, page, plain, search } from "./store/read.js";
+import { firstUnread, gaps, lines, newestSeq, one, page, plain, search } from "./store/read.js";
 import { emptyConversation } from "./store/schema.js";
 import type { LocalChange, ProfileStore } from "./store/store.js";
 import { lockNames } from "./tabs.js";
@@ -200,7 +200,8 @@ export class OpenClient implements IrisClient {
     if (found === undefined || !LOST.includes(found.row.state)) {
       throw new RangeError("only a message that was refused or has expired is sent again");
     }
-    const { conversation, payload, content_type, alg } = found.row;
+    const { conversation, payload, content_type, alg, wiped } = found.row;
+    if (wiped !== undefined) throw new RangeError("its words were deleted");
     return await this.queue(conversation, { payload, content_type, alg }, "", message_id);
   }
 
@@ -276,6 +277,10 @@ export class OpenClient implements IrisClient {
     const all = () => this.open.db.getAllKeys("conversations");
     const conversations = conversation === undefined ? await all() : [conversation];
     return (await search(this.open.db, words, { conversations, before }, limit)).map(messageOf);
+  }
+
+  gaps(): Promise<readonly number[]> {
+    return gaps(this.open.db);
   }
 
   // --- read, typing, presence ---

@@ -9,6 +9,7 @@ import type { Platform } from "./platform/platform.js";
 import type { PersonRow } from "./store/schema.js";
 import type { ProfileStore } from "./store/store.js";
 
+const ASKS_MAX = 256; // names asked for at once; above it nobody is asked, and whoever wants the name asks again
 const FRESH_MS = 3_600_000; // a handle may change hands: after this it is asked for again
 
 export class People {
@@ -51,7 +52,7 @@ export class People {
     const known = await this.store.person(user);
     if (known !== undefined && this.fresh(known)) return profileOf(known);
     let asked = this.asking.get(user);
-    if (asked === undefined) {
+    if (asked === undefined && this.asking.size < ASKS_MAX) {
       asked = this.ask(user).finally(() => this.asking.delete(user));
       this.asking.set(user, asked);
     }

@@ -72,6 +72,10 @@ describe.skipIf(!there)("on a real server", { timeout: 120_000 }, () => {
     await ada.client.deleteForEveryone(hello);
     await bob.until("the deletion", async () => (await bob.texts(talk))[0] === "deleted");
     expect(await bob.texts(talk)).toEqual(await ada.texts(talk));
+    for (const person of [ada, bob]) {
+      await person.until("the words are gone", async () => !(await person.kept()).includes("hello"));
+      expect(await person.kept()).toContain(`hi @${ada.handle}`);
+    }
   });
 
   it("what is sent offline arrives later, and survives a client that ends", async () => {

@@ -4,7 +4,18 @@ import { beforeEach, describe, expect, it } from "vitest";
 import { encodeContent } from "../src/content/codec.js";
 import type { Write } from "../src/core/effects.js";
 import { OutboxFull } from "../src/errors.js";
-import { changes, firstUnread, lines, newestSeq, one, page, plain, type ShownRow, search } from "../src/store/read.js";
+import {
+  changes,
+  firstUnread,
+  gaps,
+  lines,
+  newestSeq,
+  one,
+  page,
+  plain,
+  type ShownRow,
+  search,
+} from "../src/store/read.js";
 import type { ProfileStore } from "../src/store/store.js";
 import { ADA, accepted, BOB, fromBob, HOLDER, idOf, openStore, ownCopy, refused, TALK, text } from "./profiles.js";
 
@@ -215,6 +226,12 @@ it("search finds every word, in any case and without marks, newest first", async
   expect(await find("köln")).toEqual(["KOLN", "Grüße aus Köln"]);
   expect(await find("aus", "GRÜ")).toEqual(["Grüße aus Köln"]);
   expect(await find("nothing")).toEqual([]);
+});
+
+it("gaps are kept, and only the newest are told", async () => {
+  expect(await gaps(store.db)).toEqual([]);
+  for (let at = 1; at <= 70; at++) await apply([fromBob(at, at), { save_gap: { at } }]);
+  expect(await gaps(store.db)).toEqual(Array.from({ length: 64 }, (_, n) => n + 7));
 });
 
 describe("changes", () => {

@@ -2,13 +2,19 @@
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterEach, expect, it, vi } from "vitest";
+import type { Account, Api } from "../src/api.js";
+import { LIMITS } from "../src/catalogue.js";
 import type { OpenOptions } from "../src/client.js";
+import { Connectivity } from "../src/connectivity.js";
+import type { Event } from "../src/events.js";
 import { fromHex, userText } from "../src/ids.js";
 import { IrisClient } from "../src/iris.js";
 import { ClientFrameSchema, ServerFrameSchema } from "../src/pb/frames_pb.js";
+import { People } from "../src/people.js";
 import { ProfileStore } from "../src/store/store.js";
 import { Watched } from "../src/tabs.js";
-import { ADA, fromBob, TALK } from "./profiles.js";
+import type { TokenKeeper } from "../src/tokens.js";
+import { ADA, BOB, fromBob, idOf, openStore, TALK } from "./profiles.js";
 import { soon, Virtual } from "./virtual.js";
 
 afterEach(() => vi.restoreAllMocks());
@@ -25,6 +31,47 @@ it("the tab that spoke last is watched for first, and one that is gone no longer
   for (let i = 0; i < 100; i++) watched.set(`tab ${i}`, [`user ${i}`]);
   expect(watched.all()).toHaveLength(32);
   expect(watched.all()[0]).toBe("user 99");
+});
+
+it("who types is known of so many conversations, and of none without a connection", () => {
+  const platform = new Virtual().platform();
+  const address = { apiUrl: "", connectUrl: "" };
+  const parts = {
+    store: {} as ProfileStore,
+    tokens: {} as TokenKeeper,
+    platform,
+    address,
+    limits: LIMITS,
+    profile: "p",
+  };
+  const told: Event[] = [];
+  const nothing = () => undefined;
+  const tab = new Connectivity(parts, { tell: (event) => told.push(event), committed: nothing, failed: nothing });
+  const holder = platform.openChannel("iris/p");
+  const connection = { state: "live", reason: "", done: 0, total: 0, retryAt: 0 } as const;
+  holder.post({ kind: "connection", connection });
+  for (let n = 0; n < 1100; n++) holder.post({ kind: "typing", conversation: idOf(n), sender: BOB, active: true });
+  expect([tab.typingIn(idOf(0)), tab.typingIn(idOf(1099))]).toEqual([[], [userText(BOB)]]);
+  told.length = 0;
+  holder.post({ kind: "connection", connection: { ...connection, state: "connecting" } });
+  expect(tab.typingIn(idOf(1099))).toEqual([]);
+  expect(told.filter((event) => event.kind === "typing" && !event.active)).toHaveLength(1024);
+});
+
+it("names are asked for so many at once", async () => {
+  const answers: ((account: Account) => void)[] = [];
+  const user = (): Promise<Account> => new Promise((resolve) => answers.push(resolve));
+  const store = await openStore();
+  const people = new People(store, { user } as unknown as Api, new Virtual().platform(), ADA, () => undefined);
+  const asked = Array.from({ length: 300 }, (_, n) => people.profile(idOf(n)));
+  await soon(() => answers.length === 256);
+  expect(await asked[299]).toBeUndefined();
+  answers[0]?.({ user: userText(idOf(0)), handle: "h", name: "N" });
+  expect(await asked[0]).toMatchObject({ handle: "h" });
+  const again = people.profile(idOf(299));
+  await soon(() => answers.length === 257);
+  answers[256]?.({ user: userText(idOf(299)), handle: "later", name: "" });
+  expect(await again).toMatchObject({ handle: "later" });
 });
 
 it("what is asked for while the connection is taken over is not forgotten", async () => {

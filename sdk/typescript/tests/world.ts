@@ -1,11 +1,14 @@
 /** People with clients for tests on a real server: each "tab" has a platform that can be made to die. */
 
 import "fake-indexeddb/auto";
+import { openDB } from "idb";
 import type { IrisClient as Client, OpenOptions } from "../src/client.js";
 import type { Event, Message } from "../src/events.js";
 import { IrisClient } from "../src/iris.js";
 import { nodePlatform } from "../src/platform/node.js";
 import type { Platform, Socket } from "../src/platform/platform.js";
+import type { ProfileSchema } from "../src/store/schema.js";
+import { databaseName } from "../src/tabs.js";
 
 export const PASSWORD = "correct horse battery";
 const DEADLINE_MS = 60_000;
@@ -138,6 +141,14 @@ export class Person {
   /** The texts of a conversation. */
   async texts(conversation: string): Promise<string[]> {
     return (await this.all(conversation)).map(({ body }) => (body.kind === "text" ? body.text : body.kind));
+  }
+
+  /** What was said, as it lies in the database. */
+  async kept(): Promise<string> {
+    const db = await openDB<ProfileSchema>(databaseName(this.profile));
+    const rows = await db.getAll("history");
+    db.close();
+    return rows.map((row) => new TextDecoder().decode(row.payload)).join("|");
   }
 
   /** Another tab of the same profile. */

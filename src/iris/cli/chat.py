@@ -22,6 +22,7 @@ from iris.cli.join import PROFILES, join
 from iris.cli.keyboard import raw_terminal, read_input
 from iris.cli.link import drawn, offer, told
 from iris.cli.link import parse as parse_link
+from iris.cli.mentions import find
 from iris.cli.screen import BOLD, DIM, GREEN, RED, Screen, clean
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ class Chat:
             case sdk.Message():
                 self._typing.discard(event.sender)
                 here = event.sender == self._peer
-                hint = "" if here else "   (/to answers)"
+                mine = (one.user == self._me.user for one in getattr(event.content, "mentions", ()))
+                hint = ("   (mentions you)" if any(mine) else "") + ("" if here else "   (/to answers)")
                 self._message(event.message_id, await self._name(event.sender), event.at, event.text, None, hint)
                 if here:
                     await self._me.mark_read(event)
@@ -267,7 +269,7 @@ class Chat:
             self._say("nobody to send it to yet: /to @NAME", RED)
             return
         try:
-            sent = await self._me.send(self._peer, text)
+            sent = await self._me.send(self._peer, text, mentions=find(text, {self._peer_name: self._peer}))
         except sdk.PayloadTooLarge:
             self._say("that is too long for one message", RED)
         except sdk.OutboxFull:

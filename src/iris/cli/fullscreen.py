@@ -16,17 +16,19 @@ from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.events import AppBlur, AppFocus
 from textual.screen import ModalScreen
+from textual.suggester import Suggester
 from textual.widgets import Footer, Input, Label, OptionList, Static
 from textual.widgets.option_list import Option
 
 from iris.cli.screen import TICKS, WORDS, clean
-from iris.cli.talks import Entry, Talks, words
+from iris.cli.talks import Entry, Talks, named
 
 if TYPE_CHECKING:
     from iris_sdk import Client, Shown
 
 PRESENCE = {"online": ("● ", "green"), "offline": ("○ ", "dim")}
 TICK_STYLES = {"read": "green", "refused": "bold red", "expired": "bold red"}
+MENTIONED, MENTIONED_ME = "bold cyan", "bold reverse"
 CHOICES = ("👍", "❤️", "😂", "😮", "😢", "🙏")
 
 
@@ -86,6 +88,17 @@ class History(OptionList):
         super().action_cursor_up()
 
 
+class Names(Suggester):
+    """Offers the rest of a handle behind an @: → takes it."""
+
+    def __init__(self, talks: Talks) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._talks = talks
+
+    async def get_suggestion(self, value: str) -> str | None:
+        return self._talks.completed(value)
+
+
 class FullScreen(App[Exception | None]):
     """Ends with what ended it: None when somebody left."""
 
@@ -128,7 +141,9 @@ class FullScreen(App[Exception | None]):
                 yield Static(id="title", markup=False)
                 yield History(id="history", markup=False)
                 yield Static(id="about", markup=False)
-                yield Input(id="composer", placeholder="write a message", select_on_focus=False)
+                yield Input(
+                    id="composer", placeholder="write a message", select_on_focus=False, suggester=Names(self.talks)
+                )
         yield Static(id="status", markup=False)
         yield Footer()
 
@@ -195,7 +210,6 @@ class FullScreen(App[Exception | None]):
     def _message(self, shown: Shown, divider: str) -> Content:
         mine = shown.sender == self.talks.me.user
         clock = datetime.fromtimestamp(shown.at / 1000).astimezone().strftime("%H:%M")
-        style = "" if shown.kind == "text" else "dim italic"
         parts: list[Content | str | tuple[str, str]] = []
         if divider:
             parts.append((f"── {divider} ──\n", "dim"))
@@ -204,7 +218,9 @@ class FullScreen(App[Exception | None]):
         parts += [(f"{clock} ", "dim"), (self.talks.name(shown.sender), "bold"), "  "]
         if shown.forwarded:
             parts.append(("forwarded: ", "dim"))
-        parts.append((words(shown), style))
+        plain = "" if shown.kind == "text" else "dim italic"
+        for text, user in named(shown):
+            parts.append((text, (MENTIONED_ME if user == self.talks.me.user else MENTIONED) if user else plain))
         if shown.edited_at:
             parts.append((" (edited)", "dim"))
         if mine:

@@ -23,6 +23,7 @@ EVENTS_MAX = 256  # read from the profile ahead of printing; the printed positio
 NAME_TIMEOUT_S = 3.0  # a line is not held up longer by a handle that must be asked for
 NAME_FRESH_S, NAME_RETRY_S = 600.0, 30.0
 NAMES_MAX = 10_000
+NO_WORDS = "[deleted, or of a later version]"
 WATCHES_MAX = 256  # people of past conversations whose presence is shown
 
 
@@ -194,9 +195,9 @@ def human(line: dict[str, Any]) -> str:
     clock = datetime.fromtimestamp(line["at"] / 1000).astimezone().strftime("%H:%M") if line.get("at") else "     "
     match line["event"]:
         case "message":
-            what = f"{who}: {line['text'] if line['text'] is not None else '[cannot be shown by this version]'}"
+            what = f"{who}: {line['text'] if line['text'] is not None else NO_WORDS}"
         case "own":
-            what = f"you to {who}: {line['text'] if line['text'] is not None else '[cannot be shown by this version]'}"
+            what = f"you to {who}: {line['text'] if line['text'] is not None else NO_WORDS}"
         case "reaction":
             what = f"{who} put {line['text']} to" if line["text"] else f"{who} took the reaction back from"
             what += f" {line['target'][:8]}"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from iris.cli.errors import CliError
 from iris.cli.link import drawn, offer, told
+from iris.cli.mentions import complete, find, pieces
 from iris.cli.screen import clean
 
 if TYPE_CHECKING:
@@ -179,9 +180,9 @@ class Talks:
             return False
         try:
             if self.editing is not None:
-                await self.me.edit(self.editing, text)
+                await self.me.edit(self.editing, text, find(text, self._users))
             else:
-                await self.me.send(self.open, text, reply_to=self.reply_to)
+                await self.me.send(self.open, text, reply_to=self.reply_to, mentions=find(text, self._users))
         except sdk.PayloadTooLarge:
             self._tell("that is too long for one message")
         except sdk.OutboxFull:
@@ -206,6 +207,18 @@ class Talks:
         if text and now - self._typed_at >= TYPING_EVERY_S:
             self._typed_at = now
             await self.me.set_typing(self.open)
+
+    def completed(self, text: str) -> str | None:
+        """The text with the name that is begun at its end, of somebody who is known here."""
+        return complete(text, self._users)
+
+    def mentions_me(self, shown: Shown) -> bool:
+        """Whether somebody else names me in it."""
+        return shown.sender != self.me.user and any(one.user == self.me.user for one in shown.mentions)
+
+    @property
+    def _users(self) -> dict[str, str]:
+        return {handle: user for user, handle in self._names.items() if user != self.me.user}
 
     def answer(self, shown: Shown) -> None:
         """What is written next answers this."""
@@ -376,7 +389,8 @@ class Talks:
         newest = self.me.screen(user, 1)
         if not newest:
             return ""
-        return ("you: " if newest[0].sender == self.me.user else "") + self._short(newest[0])
+        who = "you: " if newest[0].sender == self.me.user else "mentions you: " if self.mentions_me(newest[0]) else ""
+        return who + self._short(newest[0])
 
     def _short(self, shown: Shown) -> str:
         text = words(shown).replace("\n", " ")
@@ -387,10 +401,21 @@ class Talks:
         self._changed()
 
 
+def named(shown: Shown) -> list[tuple[str, str]]:
+    """(words, whom they name or "") of a message, safe for a terminal."""
+    if shown.kind != "text":
+        return [(words(shown), "")]
+    return [(_safe(text), user) for text, user in pieces(shown.body, shown.mentions)]
+
+
 def words(shown: Shown) -> str:
     """The words of a message, safe for a terminal."""
     if shown.kind == "deleted":
         return "this message was deleted"
     if shown.kind != "text":
         return "this version of Iris cannot show this message; a newer one can"
-    return "\n".join(clean(line) for line in shown.body.split("\n"))
+    return _safe(shown.body)
+
+
+def _safe(text: str) -> str:
+    return "\n".join(clean(line) for line in text.split("\n"))

@@ -10,6 +10,7 @@ never on the order in which they came, so that two devices with the same rows sh
 - Of edits the newest counts, of reactions the newest of each person. An empty one counts as none.
 - A row that was refused or has expired reached nobody: its action does not count. It stays on the screen if it is a
   text, for its sender to see.
+- A message whose words have left the profile is deleted, whatever becomes of the deletion.
 - What hangs on a message that is not among the rows waits there: `Fold.shown` gives it when the message comes.
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from iris_sdk.content import Content, Delete, Edit, Mention, Reaction, Ref, Text, Unknown
+from iris_sdk.content import Content, Delete, Deleted, Edit, Mention, Reaction, Ref, Text, Unknown
 
 LOST = ("refused", "expired")
 
@@ -81,7 +82,7 @@ class Fold:
     def add(self, row: Written) -> None:
         """One more row. The same row again, such as one with a newer state, takes its place."""
         content = row.content
-        if isinstance(content, Text | Unknown):
+        if isinstance(content, Text | Unknown | Deleted):
             self._messages[row.ref] = row
         else:
             self._actions.setdefault(content.target, {})[row.ref] = row
@@ -103,7 +104,7 @@ class Fold:
     def _show(self, row: Written) -> Shown:
         actions = [action for action in self._actions.get(row.ref, {}).values() if action.state not in LOST]
         own = [action for action in actions if action.sender == row.sender]
-        if any(isinstance(action.content, Delete) for action in own):
+        if isinstance(row.content, Deleted) or any(isinstance(action.content, Delete) for action in own):
             return Shown(row.sender, row.message_id, row.at, "deleted", state=row.state)
         reactions = _gather(actions)
         content = row.content

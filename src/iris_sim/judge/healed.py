@@ -23,7 +23,7 @@ from iris_sim.observer import Violation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from iris_sdk.store import HistoryRow
+    from iris_sdk.rows import HistoryRow
     from iris_sim.observer import DeviceView, ServerView
 
 NOISES = frozenset({"lose", "repeat", "late", "hollow", "partition", "pause"})

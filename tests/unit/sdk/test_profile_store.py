@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from iris_sdk import Event, OutboxFull, OwnCopy, ProfileError, StateChange, ids, schema
 from iris_sdk.convert import to_event
 from iris_sdk.core import effects as fx
-from iris_sdk.store import HistoryRow, Reader, ReadRow, Writer
+from iris_sdk.rows import HistoryRow, ReadRow
+from iris_sdk.store import Reader, Writer
 from iris_sdk.worker import FileLock
 from tests.support.sdk_world import new_profile
 
@@ -84,6 +85,7 @@ def test_a_profile_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
     for table in ("unaddressed", "actions", "hidden"):
         db.execute(f"DROP TABLE {table}")
     db.execute("DROP INDEX history_queued")
+    db.execute("ALTER TABLE history DROP COLUMN wiped")
     db.execute("PRAGMA user_version = 1")
     db.close()
     assert Reader(schema.connect(tmp_path)).unaddressed() == []

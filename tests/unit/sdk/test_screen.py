@@ -132,6 +132,7 @@ def test_an_older_profile_kept_the_bytes_of_what_it_could_not_read(tmp_path: Pat
     for table in ("actions", "hidden"):
         db.execute(f"DROP TABLE {table}")
     db.execute("DROP INDEX history_queued")
+    db.execute("ALTER TABLE history DROP COLUMN wiped")
     db.execute("PRAGMA user_version = 2")
     db.close()
     (shown,) = Screen(schema.connect(tmp_path)).page(TALK, 9)

@@ -50,6 +50,9 @@ export const en = {
   "error.LINK_CODE_INVALID":
     "This code does not fit the handle, was used, or is over. Show a new one on your other device.",
   "error.CODE_INVALID": "A code has 8 letters and digits.",
+  "error.INVITE_BROKEN": "This is not a whole invitation. Copy the line again, from iris:// to its end.",
+  "error.INVITE_ELSEWHERE":
+    "This invitation is for another server: {url} Open that address, or paste only the code if both are the same server.",
   "error.DEVICE_LIMIT": "Four devices are linked already. Unlink one of them first.",
   "error.RATE_LIMITED": "Too many tries. Wait a minute and try again.",
   "error.OVERLOADED": "The server is busy. Try again in a moment.",
@@ -77,6 +80,7 @@ export const en = {
   "list.messages": "Messages",
   "list.draft": "Draft:",
   "list.you": "You:",
+  "list.mentioned": "Mentions you:",
   "list.pinned": "Pinned",
   "list.muted": "Muted",
   "list.unread": { one: "{n} unread message", other: "{n} unread messages" },
@@ -143,6 +147,7 @@ export const en = {
   "write.send": "Send",
   "write.save": "Save the change",
   "write.emoji": "Emoji",
+  "write.mention": "Mention somebody",
   "write.replyTo": "Reply to {name}",
   "write.editing": "Edit message",
   "write.cancel": "Cancel",
@@ -252,6 +257,7 @@ export const en = {
   "keys.nextChat": "Next or earlier chat",
   "keys.messages": "Move among messages",
   "keys.actions": "Actions of a message",
+  "keys.mention": "Mention somebody",
   "keys.edit": "Edit the last message",
   "keys.back": "Close or go back",
   "connection.connecting": "Connecting…",

@@ -3,13 +3,13 @@
 import type { IrisClient, IrisClients, OpenOptions, ProfileInfo, ServerInfo } from "@iris-im/sdk";
 import { computed, signal } from "@preact/signals-core";
 import { t } from "../i18n/index.js";
+import { readInvitation } from "./invitation.js";
 import type { OpenedLink } from "./linking.js";
 import { errorText } from "./words.js";
 
 const HANDLE = /^@?[A-Za-z][A-Za-z0-9_.]{1,30}[A-Za-z0-9]$/;
 const PASSWORD_MIN = 8;
 const CODE_LETTERS = 8;
-const LINE = /^iris:\/\/[^/]+\/([^/]+)\//; // what `iris invite` prints: address, code, certificate
 
 export class AuthModel {
   readonly mode = signal<"register" | "logIn" | "link">("register");
@@ -87,11 +87,17 @@ export class AuthModel {
       this.failure.value = t("error.CODE_INVALID");
       return;
     }
+    const invitation = readInvitation(this.needsInvite.value ? this.invite.value : "", this.options.server);
+    if (registers && invitation.kind !== "code") {
+      this.failure.value =
+        invitation.kind === "broken" ? t("error.INVITE_BROKEN") : t("error.INVITE_ELSEWHERE", { url: invitation.url });
+      return;
+    }
     this.busy.value = true;
     this.failure.value = "";
     try {
       if (registers) {
-        const invite = this.needsInvite.value ? { invite: inviteCode(this.invite.value) } : {};
+        const invite = invitation.kind === "code" && invitation.code !== "" ? { invite: invitation.code } : {};
         await this.clients.api(this.options).register({ handle, password, name: this.name.value.trim(), ...invite });
       }
       const proof = this.mode.value === "link" ? { code } : { password };
@@ -116,10 +122,4 @@ export class AuthModel {
       return false;
     }
   }
-}
-
-/** The code of an invitation, given alone or as the whole line that `iris invite` printed. */
-export function inviteCode(text: string): string {
-  const given = text.trim();
-  return LINE.exec(given)?.[1] ?? given;
 }

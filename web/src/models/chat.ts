@@ -4,7 +4,8 @@
  */
 
 import type { IrisClient, Message, Place, Reference } from "@iris-im/sdk";
-import { batch, computed, signal } from "@preact/signals-core";
+import { batch, computed, type ReadonlySignal, signal } from "@preact/signals-core";
+import { Kept } from "./kept.js";
 import type { Ports } from "./ports.js";
 import { cut, merge, type Stretch } from "./stretch.js";
 import { keyOf, timeline } from "./timeline.js";
@@ -13,6 +14,9 @@ const PAGE = 60;
 export const KEPT_MAX = 240;
 const HIGHLIGHT_MS = 2_000;
 const RESULTS_MAX = 100;
+export const QUOTED_MAX = 500; // messages outside the stretch that replies quote; above it those out of sight are forgotten
+export const HELD_MAX = 1_000; // events during a load; above it they are dropped and the stretch is read anew
+const NO_GAPS: ReadonlySignal<readonly number[]> = signal([]);
 
 export class ChatModel {
   readonly peer: string;
@@ -34,23 +38,29 @@ export class ChatModel {
   readonly query = signal("");
   readonly results = signal<readonly Message[]>([]);
   readonly result = signal(-1);
-  readonly items = computed(() => timeline(this.messages.value, this.unread.value));
+  readonly items = computed(() => {
+    const more = { before: this.moreBefore.value, after: this.moreAfter.value };
+    return timeline(this.messages.value, this.unread.value, this.gaps.value, more);
+  });
   /** Loads under way, their order, and what was told meanwhile. */
   private loading = 0;
   private turns: Promise<void> = Promise.resolve();
   private readonly held: (() => void)[] = [];
+  private missed = false;
   private opening: Promise<void> | undefined;
   private turn = 0;
   private readSeq = 0;
   private cancelHighlight: () => void = () => {};
   private cancelSearch: () => void = () => {};
   /** Messages that replies quote and that are not in the stretch, as far as asked for. */
-  private readonly quoted = new Map<string, ReturnType<typeof signal<Message | null | undefined>>>();
+  private readonly quoted = new Kept<Message | null | undefined>(QUOTED_MAX);
 
   constructor(
     private readonly client: IrisClient,
     readonly conversation: string,
     private readonly ports: Ports,
+    /** When this device learned that the server could not keep older messages for it. */
+    private readonly gaps: ReadonlySignal<readonly number[]> = NO_GAPS,
   ) {
     this.peer = client.peerOf(conversation);
   }
@@ -153,13 +163,30 @@ export class ChatModel {
     this.loading += 1;
     const done = this.turns.then(work).finally(() => {
       this.loading -= 1;
-      if (this.loading === 0) for (const take of this.held.splice(0)) take();
+      if (this.loading === 0) this.takeHeld();
     });
     this.turns = done.then(
       () => {},
       () => {},
     );
     return done;
+  }
+
+  private takeHeld(): void {
+    const held = this.held.splice(0);
+    if (!this.missed) {
+      for (const take of held) take();
+      return;
+    }
+    this.missed = false;
+    const first = this.atEnd.value ? undefined : this.messages.value[0];
+    const where = first === undefined ? {} : { around: first.place };
+    void this.once(async () => this.set(await this.client.messages(this.conversation, { limit: KEPT_MAX, ...where })));
+  }
+
+  private hold(take: () => void): void {
+    if (this.held.length < HELD_MAX) this.held.push(take);
+    else this.missed = true;
   }
 
   private set(stretch: Stretch): void {
@@ -173,12 +200,12 @@ export class ChatModel {
   // --- events ---
 
   onMessages(added: readonly Message[], changed: readonly Message[]): void {
-    if (this.loading > 0) this.held.push(() => this.take(added, changed));
+    if (this.loading > 0) this.hold(() => this.take(added, changed));
     else if (this.loaded.value) this.take(added, changed);
   }
 
   onRemoved(messageIds: readonly string[]): void {
-    if (this.loading > 0) this.held.push(() => this.onRemoved(messageIds));
+    if (this.loading > 0) this.hold(() => this.onRemoved(messageIds));
     const gone = new Set(messageIds);
     this.messages.value = this.messages.value.filter((one) => !gone.has(one.messageId));
   }
@@ -245,10 +272,9 @@ export class ChatModel {
     const key = keyOf(reference);
     const here = this.messages.value.find((one) => keyOf(one) === key);
     if (here !== undefined) return here;
-    let found = this.quoted.get(key);
+    let found = this.quoted.find(key);
     if (found === undefined) {
-      found = signal<Message | null | undefined>(undefined);
-      this.quoted.set(key, found);
+      found = this.quoted.make(key, undefined);
       const told = found;
       void this.client.message(reference).then((message) => {
         told.value = message ?? null;
@@ -258,7 +284,7 @@ export class ChatModel {
   }
 
   private setQuoted(message: Message): void {
-    const found = this.quoted.get(keyOf(message));
+    const found = this.quoted.find(keyOf(message));
     if (found !== undefined) found.value = message;
   }
 

@@ -2,6 +2,7 @@
 
 import type { IrisClient, Message } from "@iris-im/sdk";
 import { batch, computed, signal } from "@preact/signals-core";
+import type { MentionsModel } from "./mentions.js";
 import type { Ports } from "./ports.js";
 import { errorText } from "./words.js";
 
@@ -28,6 +29,7 @@ export class ComposerModel {
     private readonly client: IrisClient,
     readonly conversation: string,
     private readonly ports: Ports,
+    readonly mentions: MentionsModel,
   ) {}
 
   /** Brings back what was typed and not sent. */
@@ -50,6 +52,14 @@ export class ComposerModel {
     this.tellTyping(text.trim() !== "");
   }
 
+  /** Puts the handle of somebody who is offered where the @ stands; returns where to go on writing. */
+  mention(user?: string): number | undefined {
+    const picked = this.mentions.pick(this.text.value, user);
+    if (picked === undefined) return undefined;
+    this.type(picked.text);
+    return picked.cursor;
+  }
+
   /** Sends or changes; the text is only cleared when the message is durable in the outbox. */
   async send(): Promise<void> {
     const typed = this.text.value;
@@ -59,7 +69,7 @@ export class ComposerModel {
     this.tellTyping(false);
     try {
       if (editing !== undefined) {
-        await this.client.edit(editing, body);
+        await this.client.edit(editing, { text: body, mentions: this.mentions.in(body) });
         this.cancel();
         return;
       }
@@ -71,7 +81,7 @@ export class ComposerModel {
       this.cancelDraft?.();
       this.cancelDraft = undefined;
       const answers = reply === undefined ? {} : { reply: { sender: reply.sender, messageId: reply.messageId } };
-      await this.client.send(this.conversation, { text: body, ...answers });
+      await this.client.send(this.conversation, { text: body, mentions: this.mentions.in(body), ...answers });
       if (this.text.value === "") {
         // The SDK clears a draft of the same words; an earlier one, of half of them, goes here.
         this.ports.store.remove(RESCUE + this.conversation);

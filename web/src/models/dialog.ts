@@ -1,6 +1,6 @@
 /** The one dialog that may be open, and the short notes at the edge of the screen. */
 
-import type { Message } from "@iris-im/sdk";
+import type { Mention, Message } from "@iris-im/sdk";
 import { signal } from "@preact/signals-core";
 import type { Ports } from "./ports.js";
 
@@ -8,7 +8,7 @@ const NOTE_MS = 4_000;
 
 export type Dialog =
   | { readonly kind: "newChat" }
-  | { readonly kind: "forward"; readonly text: string }
+  | { readonly kind: "forward"; readonly text: string; readonly mentions: readonly Mention[] }
   | { readonly kind: "mute"; readonly conversation: string }
   | { readonly kind: "react"; readonly message: Message }
   | { readonly kind: "rename"; readonly user: string }

@@ -8,6 +8,7 @@ import { folded } from "./words.js";
 
 const SEARCH_WAIT_MS = 200;
 const RESULTS_MAX = 50;
+export const LINES_MAX = 5_000; // the last of the list go; they are there again when something is said, or when they are looked for
 
 export class ListModel {
   /** By conversation, as last told. */
@@ -21,7 +22,8 @@ export class ListModel {
   private cancelSearch: () => void = () => {};
   private cancelFlush: (() => void) | undefined;
 
-  readonly all = computed(() => [...this.lines.value.values()].sort(byPlace));
+  /** Those in which something was said or begun: a read position from another device alone is no line. */
+  readonly all = computed(() => [...this.lines.value.values()].filter(hasWords).sort(byPlace));
   readonly archived = computed(() => this.all.value.filter((line) => line.archived));
   readonly archivedUnread = computed(() =>
     this.archived.value.reduce((sum, line) => sum + (line.unread > 0 ? 1 : 0), 0),
@@ -54,7 +56,7 @@ export class ListModel {
     const lines = await this.client.conversations();
     batch(() => {
       // What was told while the list was read is newer.
-      this.lines.value = new Map([...lines.map((line) => [line.conversation, line] as const), ...this.lines.value]);
+      this.set(new Map([...lines.map((line) => [line.conversation, line] as const), ...this.lines.value]));
       this.loaded.value = true;
     });
   }
@@ -76,7 +78,12 @@ export class ListModel {
     const next = new Map(this.lines.value);
     for (const [conversation, line] of this.pending) next.set(conversation, line);
     this.pending = new Map();
-    this.lines.value = next;
+    this.set(next);
+  }
+
+  private set(lines: ReadonlyMap<string, Conversation>): void {
+    const kept = lines.size <= LINES_MAX ? [...lines.values()] : [...lines.values()].sort(byPlace).slice(0, LINES_MAX);
+    this.lines.value = new Map(kept.map((line) => [line.conversation, line]));
   }
 
   /** Shows names at once and, a moment after the last letter, the messages that hold the words. */
@@ -107,6 +114,10 @@ export class ListModel {
     const at = shown.findIndex((line) => line.conversation === of);
     return (at < 0 ? shown[step > 0 ? 0 : shown.length - 1] : shown[at + step])?.conversation;
   }
+}
+
+function hasWords({ last, draft }: Conversation): boolean {
+  return last !== undefined || draft !== "";
 }
 
 /** Pinned first, then the newest, by what was last said; a draft alone counts as old. */

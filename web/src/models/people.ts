@@ -2,22 +2,31 @@
 
 import type { Contact, IrisClient, Presence, Profile } from "@iris-im/sdk";
 import { type Signal, signal } from "@preact/signals-core";
+import { Kept } from "./kept.js";
 import { colourOf, initials } from "./words.js";
 
 const CONTACTS = "contacts"; // settings of the profile: the lists as last heard, for when there is no server
 const BLOCKS = "blocks";
 const OWN = "own names";
 const WATCHES_MAX = 200; // below the server's 256, whose rest is for whoever else watches
+// Above these limits whoever is not on the screen is forgotten, and asked for again when shown.
+export const PROFILES_MAX = 2_000;
+export const PRESENCES_MAX = 1_000;
+export const TYPERS_MAX = 1_000;
 
 export class PeopleModel {
   readonly contacts = signal<ReadonlyMap<string, Contact>>(new Map());
   readonly blocks = signal<ReadonlySet<string>>(new Set());
-  private readonly profiles = new Map<string, Signal<Profile | undefined>>();
-  private readonly presences = new Map<string, Signal<Presence | undefined>>();
-  private readonly typers = new Map<string, Signal<readonly string[]>>();
+  private readonly profiles = new Kept<Profile | undefined>(PROFILES_MAX);
+  private readonly presences = new Kept<Presence | undefined>(PRESENCES_MAX);
+  private readonly typers = new Kept<readonly string[]>(TYPERS_MAX);
+  /** My user id. */
+  readonly me: string;
   private watched = "";
 
-  constructor(private readonly client: IrisClient) {}
+  constructor(private readonly client: IrisClient) {
+    this.me = client.user;
+  }
 
   /** Reads the lists as last heard, then asks the server; without it they stay as they are. */
   async start(): Promise<void> {
@@ -30,6 +39,7 @@ export class PeopleModel {
   }
 
   async refresh(): Promise<void> {
+    for (const [user, found] of this.profiles.all()) if (found.peek() === undefined) this.ask(user, found);
     try {
       const { api } = this.client;
       const [contacts, blocks, me] = await Promise.all([api.contacts(), api.blocks(), api.me()]);
@@ -45,19 +55,22 @@ export class PeopleModel {
 
   /** What is known of somebody's names; asked for when it is not. */
   profile(user: string): Profile | undefined {
-    let found = this.profiles.get(user);
+    let found = this.profiles.find(user);
     if (found === undefined) {
-      found = signal<Profile | undefined>(undefined);
-      this.profiles.set(user, found);
-      const told = found;
-      this.client.profile(user).then(
-        (profile) => {
-          if (profile !== undefined) told.value = profile;
-        },
-        () => this.profiles.delete(user), // asked again when it is next shown
-      );
+      found = this.profiles.make(user, undefined);
+      this.ask(user, found);
     }
     return found.value;
+  }
+
+  /** Nobody can say it now: the next connection asks again. */
+  private ask(user: string, told: Signal<Profile | undefined>): void {
+    this.client.profile(user).then(
+      (profile) => {
+        if (profile !== undefined) told.value = profile;
+      },
+      () => {},
+    );
   }
 
   /** The name that is shown: mine for the contact, their own, the handle. */
@@ -84,8 +97,8 @@ export class PeopleModel {
   }
 
   onProfile(profile: Profile): void {
-    const found = this.profiles.get(profile.user);
-    if (found === undefined) this.profiles.set(profile.user, signal<Profile | undefined>(profile));
+    const found = this.profiles.find(profile.user);
+    if (found === undefined) this.profiles.make(profile.user, profile);
     else found.value = profile;
   }
 
@@ -120,8 +133,8 @@ export class PeopleModel {
 
   /** Nobody is known to be online or typing without a connection. */
   onDisconnected(): void {
-    for (const one of this.presences.values()) one.value = undefined;
-    for (const one of this.typers.values()) one.value = [];
+    for (const [, one] of this.presences.all()) one.value = undefined;
+    for (const [, one] of this.typers.all()) one.value = [];
   }
 
   // --- lists ---
@@ -159,20 +172,10 @@ export class PeopleModel {
   }
 
   private presenceSignal(user: string): Signal<Presence | undefined> {
-    let found = this.presences.get(user);
-    if (found === undefined) {
-      found = signal(this.client.presence(user));
-      this.presences.set(user, found);
-    }
-    return found;
+    return this.presences.find(user) ?? this.presences.make(user, this.client.presence(user));
   }
 
   private typingSignal(conversation: string): Signal<readonly string[]> {
-    let found = this.typers.get(conversation);
-    if (found === undefined) {
-      found = signal<readonly string[]>([]);
-      this.typers.set(conversation, found);
-    }
-    return found;
+    return this.typers.find(conversation) ?? this.typers.make(conversation, this.client.typing(conversation));
   }
 }

@@ -1,6 +1,6 @@
 /** Everything that is there while somebody is logged in: it owns the other models and hands each event to those it concerns. */
 
-import type { Event, IrisClient, Message } from "@iris-im/sdk";
+import type { Event, IrisClient, Message, TextContent } from "@iris-im/sdk";
 import { batch, computed, effect, type ReadonlySignal, signal } from "@preact/signals-core";
 import { t } from "../i18n/index.js";
 import { ChatModel } from "./chat.js";
@@ -9,6 +9,7 @@ import { ConnectionModel } from "./connection.js";
 import { DialogModel } from "./dialog.js";
 import { LinkingModel } from "./linking.js";
 import { ListModel } from "./list.js";
+import { MentionsModel } from "./mentions.js";
 import { Notifier } from "./notifier.js";
 import { PeopleModel } from "./people.js";
 import type { Ports } from "./ports.js";
@@ -35,6 +36,8 @@ export class SessionModel {
   readonly open = signal<OpenChat | undefined>(undefined);
   /** The server could not keep all for this device. */
   readonly gapAt = signal(0);
+  /** ... and all the times at which it could not, as the profile keeps them. */
+  readonly gaps = signal<readonly number[]>([]);
   readonly user: string;
   readonly selected: ReadonlySignal<string | undefined> = computed(() => this.open.value?.chat.conversation);
   private readonly notifier: Notifier;
@@ -59,7 +62,7 @@ export class SessionModel {
 
   async start(): Promise<void> {
     this.ends.push(this.client.on((event) => this.onEvent(event)));
-    await this.list.start();
+    await Promise.all([this.list.start(), this.readGaps()]);
     this.ends.push(this.ports.address.onChange((path) => this.show(parseRoute(path))));
     this.show(parseRoute(this.ports.address.current()));
     this.ends.push(
@@ -70,6 +73,10 @@ export class SessionModel {
     );
     void this.connection.count();
     void this.people.start(); // asks the server: the screen does not wait for it
+  }
+
+  private async readGaps(): Promise<void> {
+    this.gaps.value = await this.client.gaps();
   }
 
   // --- where the user is ---
@@ -113,15 +120,21 @@ export class SessionModel {
   }
 
   private begin(conversation: string): OpenChat {
-    const opened = {
-      chat: new ChatModel(this.client, conversation, this.ports),
-      composer: new ComposerModel(this.client, conversation, this.ports),
-    };
+    const chat = new ChatModel(this.client, conversation, this.ports, this.gaps);
+    const mentions = new MentionsModel(this.people, () => this.acquaintances(chat.peer));
+    const opened = { chat, composer: new ComposerModel(this.client, conversation, this.ports, mentions) };
     void opened.chat.open().then(() => {
       if (this.open.value === opened && opened.chat.atEnd.value) opened.chat.readAll();
     });
     void opened.composer.open();
     return opened;
+  }
+
+  /** Whom one may mean in a chat. */
+  private *acquaintances(peer: string): Iterable<string> {
+    yield peer;
+    for (const line of this.list.all.value) yield line.peer;
+    yield* this.people.contacts.value.keys();
   }
 
   private *onScreen(): Iterable<string> {
@@ -153,6 +166,7 @@ export class SessionModel {
         return;
       case "gap":
         this.gapAt.value = event.at;
+        void this.readGaps();
         return;
       case "presence":
         this.people.onPresence(event.presence);
@@ -205,10 +219,10 @@ export class SessionModel {
     this.openChat(this.client.conversationWith(user));
   }
 
-  async forward(text: string, to: string): Promise<void> {
+  async forward({ text, mentions }: Pick<TextContent, "text" | "mentions">, to: string): Promise<void> {
     this.dialog.close();
     await this.attempt(
-      () => this.client.send(to, { text, forwarded: true }),
+      () => this.client.send(to, { text, mentions: mentions ?? [], forwarded: true }),
       t("forward.done", { name: this.people.nameOf(this.client.peerOf(to)) }),
     );
   }

@@ -1,6 +1,6 @@
 /** Pure helpers for texts: times, initials, links, errors. */
 
-import { ApiError, Offline, OutboxFull, PayloadTooLarge } from "@iris-im/sdk";
+import { ApiError, type Mention, Offline, OutboxFull, PayloadTooLarge } from "@iris-im/sdk";
 import { hasText, locale, t } from "../i18n/index.js";
 
 const DAY_MS = 86_400_000;
@@ -81,17 +81,30 @@ export function colourOf(id: string): number {
   return sum % COLOURS;
 }
 
-/** A part of a text: as it is, or a link. */
+/** A part of a text: as it is, a link, or somebody's name. */
 export interface Part {
   readonly text: string;
   readonly link?: string;
+  readonly user?: string;
 }
 
 const LINK = /\bhttps?:\/\/[^\s<>"“”]+|\bwww\.[^\s<>"“”]+\.[^\s<>"“”]+/giu;
 const TRAIL = /[.,:;!?'"»”’…]+$/u;
 
+/** The links and mentions of a text, and what is between them. */
+export function parts(text: string, mentions: readonly Mention[] = []): Part[] {
+  const found: Part[] = [];
+  let end = 0;
+  for (const { start, length, user } of mentions) {
+    found.push(...linked(text.slice(end, start)), { text: text.slice(start, start + length), user });
+    end = start + length;
+  }
+  found.push(...linked(text.slice(end)));
+  return found;
+}
+
 /** Finds the links of a text. Only http and https become links. */
-export function parts(text: string): Part[] {
+function linked(text: string): Part[] {
   const found: Part[] = [];
   let end = 0;
   for (const match of text.matchAll(LINK)) {

@@ -1,7 +1,8 @@
 /** One message. */
 
-import type { Message } from "@iris-im/sdk";
+import type { Body, Message } from "@iris-im/sdk";
 import { t } from "../i18n/index.js";
+import { routePath } from "../models/route.js";
 import type { OpenChat, SessionModel } from "../models/session.js";
 import { keyOf } from "../models/timeline.js";
 import { clock, isJumbo, parts } from "../models/words.js";
@@ -44,7 +45,7 @@ export function Bubble({ session, open, message, first, last, stop, lit, onMenu 
           </p>
         )}
         {body.kind === "text" && body.reply !== undefined && <Quote session={session} open={open} reply={body.reply} />}
-        {body.kind === "text" ? <Text text={body.text} /> : <p class="placeholder">{preview(message)}</p>}
+        {body.kind === "text" ? <Text session={session} body={body} /> : <p class="placeholder">{preview(message)}</p>}
         <span class="meta">
           {message.editedAt > 0 && body.kind === "text" && <span>{t("message.edited")}</span>}
           <time dateTime={new Date(message.at).toISOString()}>{clock(message.at)}</time>
@@ -79,11 +80,13 @@ export function Bubble({ session, open, message, first, last, stop, lit, onMenu 
   );
 }
 
-function Text({ text }: { text: string }) {
+function Text({ session, body }: { session: SessionModel; body: Extract<Body, { kind: "text" }> }) {
   return (
     <p class="text" dir="auto">
-      {parts(text).map((part, n) =>
-        part.link === undefined ? (
+      {parts(body.text, body.mentions).map((part, n) =>
+        part.user !== undefined ? (
+          <Mention key={n} session={session} user={part.user} text={part.text} />
+        ) : part.link === undefined ? (
           part.text
         ) : (
           <a key={n} href={part.link} target="_blank" rel="noopener noreferrer nofollow">
@@ -92,6 +95,17 @@ function Text({ text }: { text: string }) {
         ),
       )}
     </p>
+  );
+}
+
+/** Somebody's name: leads to the chat with them. Mine stands out. */
+function Mention({ session, user, text }: { session: SessionModel; user: string; text: string }) {
+  if (user === session.user) return <strong class="mention me">{text}</strong>;
+  const path = routePath({ kind: "chat", conversation: session.client.conversationWith(user), info: false });
+  return (
+    <a class="mention" href={`#${path}`} title={session.people.nameOf(user)}>
+      {text}
+    </a>
   );
 }
 

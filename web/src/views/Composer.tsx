@@ -5,6 +5,7 @@ import { t } from "../i18n/index.js";
 import type { OpenChat, SessionModel } from "../models/session.js";
 import { EmojiPicker } from "./EmojiPicker.js";
 import { Icon } from "./Icon.js";
+import { MENTIONS_ID, MentionList, optionId } from "./MentionList.js";
 import { preview } from "./messageText.js";
 import { IconButton } from "./parts.js";
 
@@ -47,7 +48,29 @@ export function Composer({ session, open }: Props) {
     composer.type(text.slice(0, from) + emoji + text.slice(to));
     requestAnimationFrame(() => area.setSelectionRange(from + emoji.length, from + emoji.length));
   };
+  const offered = composer.mentions.offered.value;
+  const mention = (user?: string) => {
+    const cursor = composer.mention(user);
+    const area = box.current;
+    if (cursor === undefined || area === null) return;
+    area.focus();
+    requestAnimationFrame(() => area.setSelectionRange(cursor, cursor));
+  };
+  const look = (area: HTMLTextAreaElement) => composer.mentions.look(area.value, area.selectionEnd);
+  const picks = (event: KeyboardEvent): boolean => {
+    if (offered.length === 0 || event.isComposing) return false;
+    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
+      composer.mentions.move(event.key === "ArrowDown" ? 1 : -1);
+    } else if ((event.key === "Enter" && !event.shiftKey) || (event.key === "Tab" && !event.shiftKey)) {
+      mention();
+    } else if (event.key === "Escape") composer.mentions.close();
+    else return false;
+    event.preventDefault();
+    event.stopPropagation();
+    return true;
+  };
   const pressed = (event: KeyboardEvent) => {
+    if (picks(event)) return;
     const sends = session.preferences.enterSends.value ? !event.shiftKey : event.ctrlKey || event.metaKey;
     if (event.key === "Enter" && sends && !event.isComposing) {
       event.preventDefault();
@@ -87,6 +110,7 @@ export function Composer({ session, open }: Props) {
           }}
         />
       )}
+      <MentionList composer={composer} onPick={mention} />
       <div class="composer-row">
         <IconButton
           icon="smile"
@@ -102,8 +126,19 @@ export function Composer({ session, open }: Props) {
           value={text}
           placeholder={t("write.placeholder")}
           aria-label={t("write.label", { name })}
+          aria-autocomplete="list"
+          aria-haspopup="listbox"
+          aria-controls={offered.length > 0 ? MENTIONS_ID : undefined}
+          aria-activedescendant={
+            offered.length > 0 ? optionId(offered[composer.mentions.active.value] ?? "") : undefined
+          }
           enterkeyhint={session.preferences.enterSends.value ? "send" : "enter"}
-          onInput={(event) => composer.type(event.currentTarget.value)}
+          onInput={(event) => {
+            composer.type(event.currentTarget.value);
+            look(event.currentTarget);
+          }}
+          onSelect={(event) => look(event.currentTarget)}
+          onBlur={() => composer.mentions.look("", 0)}
           onKeyDown={pressed}
           onPaste={pasted}
         />

@@ -2,6 +2,7 @@
 
 import { useState } from "preact/hooks";
 import { t } from "../i18n/index.js";
+import type { Dialog } from "../models/dialog.js";
 import type { SessionModel } from "../models/session.js";
 import { folded } from "../models/words.js";
 import { EmojiPicker } from "./EmojiPicker.js";
@@ -14,7 +15,7 @@ export function Dialogs({ session }: { session: SessionModel }) {
   const close = () => session.dialog.close();
   if (dialog === undefined) return null;
   if (dialog.kind === "newChat") return <NewChat session={session} />;
-  if (dialog.kind === "forward") return <Forward session={session} text={dialog.text} />;
+  if (dialog.kind === "forward") return <Forward session={session} said={dialog} />;
   if (dialog.kind === "rename") return <Rename session={session} user={dialog.user} />;
   if (dialog.kind === "react") {
     return (
@@ -118,7 +119,7 @@ function NewChat({ session }: { session: SessionModel }) {
   );
 }
 
-function Forward({ session, text }: { session: SessionModel; text: string }) {
+function Forward({ session, said }: { session: SessionModel; said: Extract<Dialog, { kind: "forward" }> }) {
   const [filter, setFilter] = useState("");
   const { people, list } = session;
   const users = [...new Set([...list.all.value.map((line) => line.peer), ...people.contacts.value.keys()])];
@@ -128,12 +129,12 @@ function Forward({ session, text }: { session: SessionModel; text: string }) {
   );
   return (
     <Modal title={t("forward.title")} onClose={() => session.dialog.close()}>
-      <blockquote dir="auto">{text}</blockquote>
+      <blockquote dir="auto">{said.text}</blockquote>
       <Field label={t("forward.filter")} value={filter} onText={setFilter} autoFocus />
       <People
         session={session}
         users={shown}
-        onPick={(user) => void session.forward(text, session.client.conversationWith(user))}
+        onPick={(user) => void session.forward(said, session.client.conversationWith(user))}
       />
     </Modal>
   );

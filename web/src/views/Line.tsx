@@ -5,7 +5,7 @@ import { number, t } from "../i18n/index.js";
 import type { SessionModel } from "../models/session.js";
 import { shortTime } from "../models/words.js";
 import { Icon, Tick } from "./Icon.js";
-import { preview, tickLabel } from "./messageText.js";
+import { mentions, preview, tickLabel } from "./messageText.js";
 import { Avatar, IconButton } from "./parts.js";
 
 interface LineProps {
@@ -87,6 +87,7 @@ function LastLine({ session, line, selected }: { session: SessionModel; line: Co
   return (
     <span class={last.body.kind === "text" ? "line-last" : "line-last faint"}>
       {last.own && <Tick state={last.state} label={tickLabel(last)} />}
+      {mentions(last, session.user) && <span class="mentioned">{t("list.mentioned")}</span>}
       <span class="clip" dir="auto">
         {preview(last)}
       </span>

@@ -66,7 +66,7 @@ function itemsOf(session: SessionModel, open: OpenChat, message: Message): MenuI
     action: () => void session.attempt(() => client.deleteForMe(message)),
   };
   if (body.kind !== "text") return [deleteForMe];
-  const { text } = body;
+  const { text, mentions } = body;
   const failed = message.state === "refused" || message.state === "expired";
   const items: MenuItem[] = [];
   if (failed) {
@@ -80,7 +80,7 @@ function itemsOf(session: SessionModel, open: OpenChat, message: Message): MenuI
   }
   items.push(
     { label: t("message.copy"), icon: "copy", action: () => void session.copy(message) },
-    { label: t("message.forward"), icon: "forward", action: () => dialog.show({ kind: "forward", text }) },
+    { label: t("message.forward"), icon: "forward", action: () => dialog.show({ kind: "forward", text, mentions }) },
   );
   if (message.own && !failed) {
     items.push({ label: t("message.edit"), icon: "edit", action: () => open.composer.edit(message) });

@@ -75,6 +75,10 @@ export function Messages({ session, open }: Props) {
               <li key={item.key} class="day">
                 <span>{dayName(item.at, session.ports.now())}</span>
               </li>
+            ) : item.kind === "gap" ? (
+              <li key={item.key} class="gap">
+                <span>{t("chat.gap")}</span>
+              </li>
             ) : item.kind === "unread" ? (
               <li key={item.key} class="unread" data-key="unread">
                 <span>{t("chat.unread", { n: item.count })}</span>

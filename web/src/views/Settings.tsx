@@ -245,6 +245,7 @@ const KEYS = [
   ["keys.nextChat", "Alt ↓ ↑"],
   ["keys.messages", "↑ ↓"],
   ["keys.actions", "Enter"],
+  ["keys.mention", "@"],
   ["keys.edit", "↑"],
   ["keys.back", "Esc"],
 ] as const;

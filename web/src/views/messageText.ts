@@ -9,6 +9,11 @@ export function preview(message: Message): string {
   return t(message.body.kind === "deleted" ? "message.deleted" : "message.unknown");
 }
 
+/** Whether somebody else names this user in it. */
+export function mentions({ own, body }: Message, user: string): boolean {
+  return !own && body.kind === "text" && body.mentions.some((one) => one.user === user);
+}
+
 export function tickLabel(message: Message): string {
   if (message.state === "refused") return refusalText(message.code);
   const key = `state.${message.state}`;

@@ -237,6 +237,8 @@ export function Menu({
 }) {
   const box = useRef<HTMLDivElement>(null);
   const before = useRef<Element | null>(null);
+  const close = useRef(onClose); // another one with every change around it, which must not move the focus
+  close.current = onClose;
   useLayoutEffect(() => {
     const shown = box.current;
     if (shown === null) return;
@@ -250,17 +252,18 @@ export function Menu({
     shown.style.top = `${below ? at.bottom + 4 : Math.max(8, at.top - height - 4)}px`;
     shown.querySelector<HTMLElement>("button")?.focus({ preventScroll: true });
     const outside = (event: Event) => {
-      if (!shown.contains(event.target as Node)) onClose();
+      if (!shown.contains(event.target as Node)) close.current();
     };
+    const resized = () => close.current();
     addEventListener("pointerdown", outside, true);
-    addEventListener("resize", onClose);
+    addEventListener("resize", resized);
     return () => {
       removeEventListener("pointerdown", outside, true);
-      removeEventListener("resize", onClose);
+      removeEventListener("resize", resized);
       if (before.current instanceof HTMLElement && before.current.isConnected)
         before.current.focus({ preventScroll: true });
     };
-  }, [at, onClose]);
+  }, [at]);
   const move = (event: KeyboardEvent) => {
     const buttons = [...(box.current?.querySelectorAll<HTMLElement>("button") ?? [])];
     const here = buttons.indexOf(document.activeElement as HTMLElement);

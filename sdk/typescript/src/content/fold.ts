@@ -45,6 +45,9 @@ export interface Shown {
 
 const NOTHING = { body: "", reply_to: undefined, forwarded: false, mentions: [], edited_at: 0, reactions: [] };
 
+/** A message whose words are gone. */
+export const DELETED: Shown = { ...NOTHING, kind: "deleted" };
+
 const QUEUED = 2 ** 50; // above every time
 
 /** What rows are sorted by first: `at`, or the place `n` in the outbox of what waits there, behind all others. */
@@ -68,7 +71,7 @@ export function fold(row: Written, actions: Iterable<Written<Action>>): Shown {
       const known = reactions.get(one.sender);
       if (known === undefined || compareRows(one, known) > 0) reactions.set(one.sender, { ...one, said });
     } else if (one.sender === row.sender) {
-      if (said.kind === "delete") return { ...NOTHING, kind: "deleted" };
+      if (said.kind === "delete") return DELETED;
       if (edit === undefined || compareRows(one, edit) > 0) edit = { ...one, said };
     }
   }

@@ -4,6 +4,7 @@ import type { SaveMessage, Write } from "../core/effects.js";
 import type { Id } from "../core/frames.js";
 import { fromHex } from "../ids.js";
 import type { HistoryRow } from "./schema.js";
+import { wipeDeleted } from "./wipe.js";
 import type { Work } from "./work.js";
 
 /** One commit of the core. */
@@ -49,9 +50,23 @@ async function saveMessage(work: Work, given: SaveMessage): Promise<void> {
   if (known === undefined) {
     const kind = own ? "own" : "message";
     const payload = fromHex(given.payload);
-    await work.insert({ kind, conversation, sender, device, message_id, seq, at, state, payload, content_type, alg });
+    const made = {
+      kind,
+      conversation,
+      sender,
+      device,
+      message_id,
+      seq,
+      at,
+      state,
+      payload,
+      content_type,
+      alg,
+    } as const;
+    const row = await work.insert(made);
+    if (row !== undefined) await wipeDeleted(work, row);
   } else if (own) {
-    work.change(known, state, seq, at, 0);
+    await settle(work, known, state, seq, at, 0);
   } else {
     return;
   }
@@ -68,11 +83,18 @@ async function saveAnswer(
   const known = await work.row(work.user, message_id);
   if (known === undefined) return;
   if (code !== 0) {
-    if (known.state === "queued") work.change(known, "refused", 0, known.at, code);
+    if (known.state === "queued") await settle(work, known, "refused", 0, known.at, code);
     return;
   }
-  work.change(known, await work.stateAt(conversation, seq), seq, at, 0);
+  await settle(work, known, await work.stateAt(conversation, seq), seq, at, 0);
   await work.seen(conversation, at);
+}
+
+/** The server has answered a message of mine. Words that were only kept to be sent may go now. */
+async function settle(work: Work, row: HistoryRow, state: string, seq: number, at: number, code: number) {
+  const waited = row.state === "queued";
+  work.change(row, state, seq, at, code);
+  if (waited) await wipeDeleted(work, row);
 }
 
 async function saveStream(work: Work, write: { conversation: Id; stream: number }): Promise<void> {

@@ -1,13 +1,14 @@
 /** What is shown of the profile: pages of a conversation, lines of the list, what has changed. Reads only what is committed. */
 
 import { type Action, decodeContent, isAction } from "../content/codec.js";
-import { fold, orderOf, type Shown, type Written } from "../content/fold.js";
+import { DELETED, fold, orderOf, type Shown, type Written } from "../content/fold.js";
 import type { Id } from "../core/frames.js";
 import type { ConversationRow, Database, HistoryRow } from "./schema.js";
 import { keyOf } from "./work.js";
 
 const CHANGES_MAX = 1024; // rows of one look at what has changed
 const SEARCH_PAGE = 256;
+const GAPS_MAX = 64; // the newest ones; one comes after weeks without a connection, or after a restore
 
 /** A message with what is shown of it. */
 export interface ShownRow {
@@ -51,6 +52,7 @@ async function show(tx: Reading, rows: readonly HistoryRow[]): Promise<ShownRow[
   const actions = tx.objectStore("history").index("actions");
   return await Promise.all(
     rows.map(async (row) => {
+      if (row.wiped !== undefined) return { row, shown: DELETED };
       const key: [Id, string] = [row.conversation, keyOf(row.sender, row.message_id)];
       const found = row.acted === undefined ? [] : (await actions.getAll(key)).map(written);
       return {
@@ -168,6 +170,17 @@ export async function newestSeq(db: Database, conversation: Id): Promise<number>
   return cursor === null ? 0 : cursor.key[1];
 }
 
+/** When the server could not keep older messages for this device, the newest ones, ascending. */
+export async function gaps(db: Database): Promise<number[]> {
+  const found: number[] = [];
+  const ofNobody = IDBKeyRange.bound([""], ["", END]); // gaps have no sender; their ids ascend
+  for await (const { value } of reading(db).objectStore("history").iterate(ofNobody, "prev")) {
+    if (value.kind === "gap") found.push(value.at);
+    if (found.length === GAPS_MAX) break;
+  }
+  return found.reverse();
+}
+
 /** What has changed behind `after`, in the order of the line. */
 export async function changes(db: Database, after: number): Promise<Changes> {
   const tx = reading(db);
@@ -216,7 +229,8 @@ export async function search(
   where: { conversations: readonly Id[]; before: Spot | undefined },
   limit: number,
 ): Promise<ShownRow[]> {
-  const found: ShownRow[] = [];
+  let found: ShownRow[] = [];
+  const order = ({ row }: ShownRow) => row.order ?? 0;
   for (const conversation of where.conversations) {
     let before = where.before;
     const inThis: ShownRow[] = [];
@@ -232,8 +246,7 @@ export async function search(
       if (!more || first?.order === undefined) break;
       before = [first.order, first.sender, first.message_id];
     }
-    found.push(...inThis);
+    found = [...found, ...inThis].sort((a, b) => order(b) - order(a)).slice(0, limit);
   }
-  const order = ({ row }: ShownRow) => row.order ?? 0;
-  return found.sort((a, b) => order(b) - order(a)).slice(0, limit);
+  return found;
 }

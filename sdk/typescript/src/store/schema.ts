@@ -1,14 +1,13 @@
 /**
- * The profile's tables in IndexedDB and how they came to be. One database is one device of one user. Ids are hex, times ms.
+ * The profile's tables in IndexedDB. One database is one device of one user. Ids are hex, times ms.
  *
- * `MIGRATIONS` only ever grows: the place of a step is the version it leads to. What an index does not find it leaves out, so
- * optional fields say which rows an index holds. Payloads are read anew each time they are shown; only what a row is (a message,
- * or an action on one) is settled when it comes, so a version that knows more kinds of actions adds a step that looks again.
+ * What an index does not find it leaves out, so optional fields say which rows an index holds. Payloads are read anew each time
+ * they are shown; only what a row is (a message, or an action on one) is settled when it comes, so a version that knows more kinds
+ * of actions adds a step to database.ts that looks again.
  */
 
-import { type DBSchema, type IDBPDatabase, openDB } from "idb";
+import type { DBSchema, IDBPDatabase, IDBPTransaction } from "idb";
 import type { Id } from "../core/frames.js";
-import { ProfileError } from "../errors.js";
 
 /** A message, or something that was said about one. */
 export interface HistoryRow {
@@ -44,6 +43,8 @@ export interface HistoryRow {
   acted?: 1;
   /** Deleted for me. */
   hidden?: 1;
+  /** Its words were deleted: the payload is empty. A message is shown as deleted for good. */
+  wiped?: 1;
 }
 
 /** A message that waits for its answer, or keeps the place of one that does. Its payload is in the history. */
@@ -116,43 +117,5 @@ export interface ProfileSchema extends DBSchema {
 
 export type Database = IDBPDatabase<ProfileSchema>;
 export const TABLES = ["meta", "history", "outbox", "conversations", "people"] as const;
-
-const MIGRATIONS: readonly ((db: Database) => void)[] = [
-  (db) => {
-    db.createObjectStore("meta");
-    const history = db.createObjectStore("history", { keyPath: ["sender", "message_id"] });
-    history.createIndex("changed", "changed", { unique: true });
-    history.createIndex("screen", ["conversation", "order", "sender", "message_id"]);
-    history.createIndex("unread", ["conversation", "unread"]);
-    history.createIndex("awaits", ["conversation", "awaits", "seq"]);
-    history.createIndex("expiry", ["awaits", "at"]);
-    history.createIndex("actions", ["conversation", "target"]);
-    const outbox = db.createObjectStore("outbox", { keyPath: "id" });
-    outbox.createIndex("message", "message_id", { unique: true });
-    outbox.createIndex("places", ["conversation", "answered", "id"]);
-    db.createObjectStore("conversations", { keyPath: "conversation" }).createIndex("changed", "changed");
-    db.createObjectStore("people", { keyPath: "user" }).createIndex("handle", "handle", { unique: true });
-  },
-];
-
-/**
- * Open the database `name`, made when there is none. `lost` is called when it is taken away: erased or upgraded by another tab,
- * or closed by the browser. ProfileError.
- */
-export async function openDatabase(name: string, lost: (why: string) => void): Promise<Database> {
-  try {
-    const db = await openDB<ProfileSchema>(name, MIGRATIONS.length, {
-      upgrade(db, from) {
-        for (const step of MIGRATIONS.slice(from)) step(db);
-      },
-      blocking(_current, _wanted, event) {
-        (event.target as IDBDatabase).close();
-        lost("the profile was erased, or upgraded by a newer version");
-      },
-      terminated: () => lost("the browser closed the profile"),
-    });
-    return db;
-  } catch (error) {
-    throw new ProfileError(`the profile cannot be opened: ${(error as Error).message}`, { cause: error });
-  }
-}
+/** A transaction that may write every table. */
+export type Writing = IDBPTransaction<ProfileSchema, (typeof TABLES)[number][], "readwrite">;

@@ -9,8 +9,10 @@ import type { Id } from "../core/frames.js";
 import { OutboxFull, ProfileError } from "../errors.js";
 import type { Payload } from "../wire.js";
 import { applyWrites } from "./apply.js";
+import { openDatabase } from "./database.js";
 import type { ConversationRow, Database, HistoryRow, OutboxRow, PersonRow } from "./schema.js";
-import { openDatabase, TABLES } from "./schema.js";
+import { TABLES } from "./schema.js";
+import { wipeDeleted } from "./wipe.js";
 import { Work } from "./work.js";
 
 /** A row of the outbox as the core takes it up. */
@@ -147,7 +149,7 @@ export class ProfileStore {
       });
       if (row === undefined) throw new ProfileError("a message id was chosen twice");
       const replaced = given.replaces === undefined ? undefined : await work.row(work.user, given.replaces);
-      if (replaced !== undefined) work.hide(replaced);
+      if (replaced !== undefined) await hide(work, replaced);
       work.enqueue({ id: row.n, message_id, conversation, answered: 0 });
       const one = await work.conversation(conversation);
       if (one.draft !== "" && one.draft.trim() === given.draft?.trim()) {
@@ -171,11 +173,11 @@ export class ProfileStore {
     });
   }
 
-  /** No longer show a message here. */
+  /** No longer show a message here, nor keep its words. */
   hide(sender: Id, message_id: Id): Promise<void> {
     return this.transact(async (work) => {
       const row = await work.row(sender, message_id);
-      if (row !== undefined) work.hide(row);
+      if (row !== undefined) await hide(work, row);
     });
   }
 
@@ -213,6 +215,11 @@ export class ProfileStore {
       await people.put(person);
     }, "relaxed");
   }
+}
+
+async function hide(work: Work, row: HistoryRow): Promise<void> {
+  work.hide(row);
+  await wipeDeleted(work, row);
 }
 
 const writeFailed = (error: unknown): ProfileError =>

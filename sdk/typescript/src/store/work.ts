@@ -3,27 +3,17 @@
  * next number of one line, so that whoever remembers a number can read all that came after.
  */
 
-import type { IDBPTransaction } from "idb";
 import { decodeContent, isAction } from "../content/codec.js";
 import { orderOf } from "../content/fold.js";
 import type { Id } from "../core/frames.js";
-import {
-  type ConversationRow,
-  emptyConversation,
-  type HistoryRow,
-  type OutboxRow,
-  type ProfileSchema,
-  type TABLES,
-} from "./schema.js";
-
-type Writing = IDBPTransaction<ProfileSchema, (typeof TABLES)[number][], "readwrite">;
+import { type ConversationRow, emptyConversation, type HistoryRow, type OutboxRow, type Writing } from "./schema.js";
 
 export const keyOf = (sender: Id, message_id: Id): string => `${sender}/${message_id}`;
 
 /** What a row is told when it is made; the rest follows. */
 export type NewRow = Omit<
   HistoryRow,
-  "n" | "changed" | "code" | "order" | "unread" | "awaits" | "target" | "acted" | "hidden"
+  "n" | "changed" | "code" | "order" | "unread" | "awaits" | "target" | "acted" | "hidden" | "wiped"
 >;
 
 export class Work {
@@ -191,6 +181,12 @@ export class Work {
     if (row.order !== undefined) row.order = orderOf(state, at, row.n);
     awaiting(row);
     this.put(row);
+  }
+
+  /** Edits, reactions and deletions of a message. */
+  async actionsOn(row: HistoryRow): Promise<HistoryRow[]> {
+    const actions = this.tx.objectStore("history").index("actions");
+    return this.known(await actions.getAll([row.conversation, keyOf(row.sender, row.message_id)]));
   }
 
   /** No longer shown. */
