@@ -1,27 +1,30 @@
-"""A server's own certificate: made once into DIR/tls, known by its fingerprint.
+"""A server's own certificate: made into DIR/tls, vouched for by nobody, known by its fingerprint and its key.
 
-It is for friends who compare the fingerprint (`iris invite` prints it), not for browsers of strangers: nobody else
-vouches for it. It has no end that matters. A new one is a new identity: remove DIR/tls, start again, and invite anew.
+It is for friends who compare the fingerprint (`iris invite` prints it); browsers warn about it. It is renewed before it
+ends, with the same key and the same names: who has joined knows the server by its key from then on. Another key is
+another server: remove DIR/tls, start again, and invite anew.
 """
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
-import os
-import ssl
-import textwrap
+import datetime
+import ipaddress
+from collections.abc import Sequence
 from pathlib import Path
 
-from iris import _engine
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from iris.certificates.files import CertificateError, key_pem, write_private
 
 FOLDER = "tls"
 CERTIFICATE, KEY = "certificate.pem", "key.pem"
-
-
-class CertificateError(Exception):
-    """The certificate cannot be used; the text says why and what to do."""
+VALID = datetime.timedelta(days=820)  # some systems take none of more than 825 days
+RENEWED_BEFORE = datetime.timedelta(days=60)
+BEFORE = datetime.timedelta(days=1)  # valid from here on before now: the clock of a friend may be behind
+COMMON_NAME_CHARS_MAX = 64  # RFC 5280, appendix A.1
 
 
 def own_certificate(data: Path) -> tuple[Path, Path]:
@@ -29,61 +32,106 @@ def own_certificate(data: Path) -> tuple[Path, Path]:
     return data / FOLDER / CERTIFICATE, data / FOLDER / KEY
 
 
-def keep_certificate(data: Path, address: str) -> tuple[Path, Path]:
-    """The server's own (certificate, key); made for this IP address when they are not there yet.
+def keep_certificate(data: Path, names: Sequence[str]) -> tuple[Path, Path]:
+    """The server's own (certificate, key); made for these host names and IP addresses when they are not there yet.
 
-    The key is written first and both under other names: a certificate that is there has its key.
-    Raises CertificateError, OSError.
+    One that ends soon is made anew with its key and names. The key is written first: a certificate that is there has
+    its key. Raises CertificateError, OSError.
     """
     certificate, key = own_certificate(data)
-    if certificate.is_file():
-        if not key.is_file():
-            raise CertificateError(f"{key} is missing: put it back, or remove {certificate.parent} to start anew")
+    now = datetime.datetime.now(datetime.UTC)
+    if not certificate.is_file():
+        private = ec.generate_private_key(ec.SECP256R1())
+        write_private(key, key_pem(private))
+        write_private(certificate, issue(private, general_names(names), now))
         return certificate, key
-    certificate.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    signed, secret = _engine.self_signed(address)
-    _write(key, _pem("PRIVATE KEY", secret))
-    _write(certificate, _pem("CERTIFICATE", signed))
+    if not key.is_file():
+        raise CertificateError(f"{key} is missing: put it back, or remove {certificate.parent} to start anew")
+    try:
+        known = x509.load_pem_x509_certificate(certificate.read_bytes())
+        if now >= known.not_valid_after_utc - RENEWED_BEFORE:
+            private = load_key(key.read_bytes())
+            said = known.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            write_private(certificate, issue(private, list(said), now))
+    except (ValueError, TypeError, x509.ExtensionNotFound) as error:
+        raise CertificateError(
+            f"{certificate} or its key cannot be read: {error}; remove {certificate.parent} to start anew"
+        ) from error
     return certificate, key
 
 
-def fingerprint(certificate: Path) -> str:
-    """SHA-256 of the first certificate of a PEM file, 64 hex digits. Raises CertificateError, OSError."""
-    end = "-----END CERTIFICATE-----"
-    first, found, _ = certificate.read_text(encoding="ascii", errors="replace").partition(end)
-    start = first.find("-----BEGIN CERTIFICATE-----")
-    if not found or start < 0:
-        raise CertificateError(f"{certificate} holds no certificate in PEM form")
-    try:
-        der = ssl.PEM_cert_to_DER_cert(first[start:] + end)
-    except ValueError as error:
-        raise CertificateError(f"{certificate} holds no certificate in PEM form: {error}") from error
-    return hashlib.sha256(der).hexdigest()
+class Own:
+    """The own certificate as a source: `names` are for one that is not there yet."""
+
+    def __init__(self, data: Path, names: Sequence[str]) -> None:
+        self._data, self._names = data, names
+
+    def make(self) -> tuple[bytes, bytes]:
+        """Certificate and key (PEM), made or renewed where needed. Raises CertificateError, OSError."""
+        certificate, key = keep_certificate(self._data, self._names)
+        return certificate.read_bytes(), key.read_bytes()
+
+    def read(self) -> tuple[bytes, bytes] | None:
+        """As make."""
+        return self.make()
+
+    def renewed_at(self, certificate: x509.Certificate) -> datetime.datetime:
+        """Some weeks before its end."""
+        return certificate.not_valid_after_utc - RENEWED_BEFORE
+
+    async def renew(self) -> None:
+        """As make."""
+        self.make()
 
 
-def spelled(digits: str) -> str:
-    """A fingerprint as browsers show it: AB:CD:…"""
-    return ":".join(digits[at : at + 2] for at in range(0, len(digits), 2)).upper()
+def issue(key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName], now: datetime.datetime) -> bytes:
+    """A certificate for `key`, signed with it, as PEM."""
+    first = str(names[0].value)[:COMMON_NAME_CHARS_MAX]
+    subject = x509.Name(
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Iris"), x509.NameAttribute(NameOID.COMMON_NAME, first)]
+    )
+    uses = dict.fromkeys(
+        (
+            "content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "key_cert_sign", "crl_sign",
+            "encipher_only", "decipher_only",
+        ),
+        False,
+    )  # fmt: skip
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())  # 159 random bits: no browser meets one twice
+        .not_valid_before(now - BEFORE)
+        .not_valid_after(now - BEFORE + VALID)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(digital_signature=True, **uses), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return made.public_bytes(serialization.Encoding.PEM)
 
 
-def _write(path: Path, text: str) -> None:
-    """All of it, durable, readable for its owner only, or nothing."""
-    draft = path.with_suffix(".new")
-    with contextlib.suppress(FileNotFoundError):
-        draft.unlink()
-    file = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(file, "w", encoding="ascii") as writer:
-        writer.write(text)
-        writer.flush()
-        os.fsync(writer.fileno())
-    draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def general_names(names: Sequence[str]) -> list[x509.GeneralName]:
+    """Each name once, in the order given. Raises CertificateError when one is neither a host name nor an address."""
+    general: list[x509.GeneralName] = []
+    for name in dict.fromkeys(names):
+        try:
+            general.append(x509.IPAddress(ipaddress.ip_address(name)))
+        except ValueError:
+            try:
+                general.append(x509.DNSName(name))
+            except ValueError as error:
+                raise CertificateError(f"{name!r} is no name for a certificate: {error}") from error
+    return general
 
 
-def _pem(kind: str, der: bytes) -> str:
-    lines = textwrap.wrap(base64.b64encode(der).decode(), 64)
-    return "\n".join([f"-----BEGIN {kind}-----", *lines, f"-----END {kind}-----", ""])
+def load_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    """A private key from PEM. Raises ValueError, TypeError."""
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise TypeError("it is not a key on an elliptic curve")
+    return key
