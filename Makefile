@@ -27,6 +27,7 @@ KILLS ?= 100
 CUTS ?= 20
 CREATIONS ?= 10
 FUZZ_SECONDS ?= 600
+PEBBLE := v2.10.3
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 # What maturin sets when it builds, so that clippy and maturin do not undo each other's PyO3.
@@ -36,7 +37,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -117,6 +118,11 @@ browser: ## Chromium for tests/conformance, where apt can install it
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| echo "iris: no Chromium, and no way to install it here: its tests are skipped" >&2
+
+pebble: ## Pebble, the ACME test server, for tests/integration/test_acme.py, where Go is there
+	@command -v pebble >/dev/null || [ -x target/tools/pebble ] \
+		|| { command -v go >/dev/null && GOBIN=$(CURDIR)/target/tools GOFLAGS= go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE); } \
+		|| echo "iris: no Pebble, and no Go to build it: its tests are skipped" >&2
 
 soak: setup ## load with churn for SECONDS (600): is everything flat, and nothing lost?
 	$(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)

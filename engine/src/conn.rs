@@ -6,7 +6,6 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 
 use crate::catalogue::close;
-use crate::http::Refusal;
 use crate::limits::{Bucket, Limits, Stage};
 use crate::pipe::{write_some, Pipe, Unsent, PIPE_BYTES};
 use crate::proxy::{self, Front};
@@ -272,18 +271,21 @@ impl Conn {
         let Some(first) = received.first() else {
             return Ok(());
         };
-        let config = turn
+        let identity = turn
             .shared
             .tls
             .read()
             .expect("no code panics with it locked")
             .clone();
-        match config {
+        match identity {
             None => self.phase = Phase::Head,
             // A TLS record never begins with a letter, a plaintext request always does.
-            Some(_) if first.is_ascii_alphabetic() => return self.refuse(Refusal::SpeaksTls, turn),
-            Some(config) => {
-                self.transport = Box::new(Tls::new(config).map_err(|_| Gone(NO_CLOSE))?);
+            Some(identity) if first.is_ascii_alphabetic() => {
+                return self.explain(received, &identity.fingerprint, turn)
+            }
+            Some(identity) => {
+                self.transport =
+                    Box::new(Tls::new(identity.config.clone()).map_err(|_| Gone(NO_CLOSE))?);
                 self.phase = Phase::Handshake;
             }
         }

@@ -8,7 +8,7 @@ use std::net::Shutdown;
 
 use crate::conn::Conn;
 use crate::handover::Event;
-use crate::http::Refusal;
+use crate::http::{plaintext, Refusal};
 use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
 use crate::ws;
 
@@ -49,6 +49,19 @@ impl Conn {
             self.say_close(code, turn)?;
             self.since = turn.now;
         }
+        self.finish(turn)
+    }
+
+    /// Says that the port speaks TLS, when the head of a plaintext request has come, and ends.
+    pub(crate) fn explain(&mut self, received: &[u8], fingerprint: &[u8], turn: &mut Turn) -> Step {
+        let max = turn.shared.limits.http_head_bytes_max as usize;
+        let Some(answer) = plaintext::answer(received, max, fingerprint) else {
+            self.plain = received.to_vec(); // opening still: upgrade_timeout_ms ends it
+            return Ok(());
+        };
+        turn.counters().refused(Refusal::SpeaksTls.name());
+        self.since = turn.now;
+        self.transmit(answer.as_bytes(), turn)?;
         self.finish(turn)
     }
 

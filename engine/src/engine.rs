@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use std::thread::{self, JoinHandle};
 
 use rustls::server::ProducesTickets;
-use rustls::ServerConfig;
 
 use crate::codec::{self, Encoder};
 use crate::handover::{Batch, Event, Inbox, Order, Outbox};
@@ -20,7 +19,7 @@ use crate::proxy::Network;
 use crate::slab;
 use crate::stats::{Counters, Totals};
 use crate::sys::CpuClock;
-use crate::tls;
+use crate::tls::{self, Identity};
 use crate::worker::Worker;
 
 /// What an engine is built from.
@@ -73,7 +72,7 @@ pub struct Shared {
     pub limits: Limits,
     pub api: Option<PathBuf>,
     pub proxy_from: Vec<Network>,
-    pub tls: RwLock<Option<Arc<ServerConfig>>>,
+    pub tls: RwLock<Option<Arc<Identity>>>,
     pub inbox: Inbox,
     pub outboxes: Vec<Outbox>,
     pub counters: Vec<Counters>,
@@ -125,9 +124,9 @@ impl Engine {
             )));
         }
         let tickets = tls::tickets().map_err(Error::Wrong)?;
-        let config = match &options.identity {
+        let identity = match &options.identity {
             Some((certificate, key)) => Some(
-                tls::server_config(certificate, key, options.tls12, tickets.clone())
+                Identity::read(certificate, key, options.tls12, tickets.clone())
                     .map_err(Error::Wrong)?,
             ),
             None => None,
@@ -138,7 +137,7 @@ impl Engine {
             limits: options.limits,
             api: options.api,
             proxy_from: options.proxy_from,
-            tls: RwLock::new(config),
+            tls: RwLock::new(identity),
             outboxes: (0..threads)
                 .map(|_| Outbox::new())
                 .collect::<io::Result<_>>()?,
@@ -225,13 +224,13 @@ impl Engine {
                 "the engine was started without a certificate".into(),
             ));
         }
-        let config = tls::server_config(certificate, key, self.tls12, self.tickets.clone())
+        let identity = Identity::read(certificate, key, self.tls12, self.tickets.clone())
             .map_err(Error::Wrong)?;
         *self
             .shared
             .tls
             .write()
-            .expect("no code panics with it locked") = Some(config);
+            .expect("no code panics with it locked") = Some(identity);
         Ok(())
     }
 

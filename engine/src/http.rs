@@ -4,6 +4,7 @@
 //! disagree about where a request ends.
 
 mod fields;
+pub mod plaintext;
 
 use ring::digest;
 

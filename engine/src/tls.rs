@@ -5,6 +5,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use ring::digest;
 use rustls::crypto::ring as provider;
 use rustls::server::{ProducesTickets, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
@@ -295,6 +296,32 @@ impl Transport for Tls {
 
     fn is_resumed(&self) -> bool {
         self.connection.handshake_kind() == Some(HandshakeKind::Resumed)
+    }
+}
+
+/// What a port shows: its certificate and key, ready for use, and the SHA-256 by which people know the certificate.
+pub struct Identity {
+    pub config: Arc<ServerConfig>,
+    pub fingerprint: [u8; 32],
+}
+
+impl Identity {
+    /// Reads a certificate chain and its key (PEM); the error says what is wrong with them.
+    pub fn read(
+        certificate: &[u8],
+        key: &[u8],
+        tls12: bool,
+        tickets: Arc<dyn ProducesTickets>,
+    ) -> Result<Arc<Self>, String> {
+        let config = server_config(certificate, key, tls12, tickets)?;
+        let first = CertificateDer::from_pem_slice(certificate)
+            .map_err(|error| format!("the certificate is not PEM: {error}"))?;
+        let mut fingerprint = [0; 32];
+        fingerprint.copy_from_slice(digest::digest(&digest::SHA256, &first).as_ref());
+        Ok(Arc::new(Self {
+            config,
+            fingerprint,
+        }))
     }
 }
 

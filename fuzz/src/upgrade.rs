@@ -3,7 +3,7 @@
 //!
 //! Input: the head. A byte above 127 at its front stands for the usual head up to there, so that mutations begin further in.
 
-use _engine::http::{read_head, Head, PATH, SUBPROTOCOL};
+use _engine::http::{plaintext, read_head, Head, PATH, SUBPROTOCOL};
 use httparse::{Request, Status};
 use tungstenite::handshake::derive_accept_key;
 
@@ -20,6 +20,7 @@ pub fn run(data: &[u8]) {
         }
         _ => data.to_vec(),
     };
+    check_plaintext(&head);
     let got = read_head(&head, MAX);
     check_pieces(&head, &got);
     let mut fields = [httparse::EMPTY_HEADER; FIELDS_MAX];
@@ -46,6 +47,28 @@ pub fn run(data: &[u8]) {
         }
         Head::Foreign => refuses_rightly(parsed, &request, &head),
     }
+}
+
+/// The same bytes on a port that speaks TLS: the answer is whole, and repeats nothing that could be more than a link.
+fn check_plaintext(head: &[u8]) {
+    let Some(answer) = plaintext::answer(head, MAX, &[0; 32]) else {
+        return assert!(head.len() < MAX);
+    };
+    let (front, body) = answer.split_once("\r\n\r\n").expect("a whole answer");
+    assert!(front.starts_with("HTTP/1.1 400 "), "{front}");
+    let length = format!("Content-Length: {}\r\n", body.len());
+    assert!(body.is_empty() && head.starts_with(b"HEAD ") || front.contains(&length));
+    let links: Vec<_> = body.split("href=\"").skip(1).collect();
+    assert!(links.len() <= 1);
+    for link in links {
+        let (target, _) = link.split_once('"').expect("an end");
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-.:/[]".contains(&byte);
+        assert!(
+            target.starts_with("https://") && target.bytes().all(plain),
+            "{target}"
+        );
+    }
+    assert!(!body.contains("<script") && answer.len() < 4 * MAX);
 }
 
 /// What came in pieces is judged as early as possible, and never otherwise later.

@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+/// The targets share what stands for the API (src/life.rs): one test at a time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 #[test]
 fn no_kept_input_finds_anything() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for (name, run) in iris_fuzz::TARGETS {
         let files = fs::read_dir(corpus.join(name)).unwrap();
@@ -21,6 +26,7 @@ fn no_kept_input_finds_anything() {
 
 #[test]
 fn short_and_plain_inputs_find_nothing() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     for (_, run) in iris_fuzz::TARGETS {
         run(&[]);
         for byte in 0..=255 {

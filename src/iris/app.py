@@ -16,13 +16,13 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from iris import __version__, observe
 from iris.admin import AdminServer, measure_lag
 from iris.admin_socket import AdminError, AdminSocket
-from iris.config import ConfigError, Settings
+from iris.certificates import Certificates, Identity, spelled
+from iris.config import Settings
 from iris.core.catalogue import LIMITS
 from iris.core.ids import invite_unit, user_text
 from iris.core.requests import CreateInvite, Done
@@ -45,7 +45,6 @@ from iris.shard.authority import NodeAuthority
 from iris.shard.node import ShardNode
 from iris.store import StoreError, open_store
 from iris.store.port import Store
-from iris.wire.certificate import fingerprint, own_certificate, spelled
 from iris.wire.engine import EnginePort, open_engine
 
 EXIT_STORE_FAILED = 3
@@ -99,7 +98,7 @@ class Node:
         self._failure: StoreError | None = None
         self.audit = upkeep.Audit()
         self._ready = False
-        self._fingerprint = ""
+        self._identity: Identity | None = None
 
     async def run(self, on_ready: Callable[[str, str], None]) -> StoreError | None:
         """Serve until a signal or a failure of the store; the failure."""
@@ -127,6 +126,12 @@ class Node:
         """Where clients connect."""
         address = self.settings.listen[0]._replace(port=self.engines[0].port)
         return f"{self.settings.scheme}://{address}"
+
+    @property
+    def public_url(self) -> str:
+        """Where clients elsewhere connect: by the name in the certificate, where an authority gives one."""
+        port = self.engines[0].port
+        return f"wss://{self.settings.acme[0]}:{port}" if self.settings.acme else self.url
 
     async def _start(self) -> None:
         settings, limits = self.settings, self.settings.limits
@@ -177,26 +182,30 @@ class Node:
         await self._api.start()
         await self._admin_socket.start()
         self._admin_url = await self._admin.start()
+        self.certificates = Certificates(settings)
         self._open_engines()
         self.metrics.watch_gc()
         self._tasks = [
             asyncio.create_task(upkeep.run(self.node, self.store, self.horizon, self.audit)),
             asyncio.create_task(measure_lag(self.metrics.loop_lag_seconds.observe)),
         ]
+        if self.certificates.renews:
+            self._tasks.append(asyncio.create_task(self.certificates.run(self._take)))
         for task in self._tasks:
             task.add_done_callback(self._background_ended)
 
     def _open_engines(self) -> None:
         settings, limits = self.settings, self.settings.limits
-        certificate, key = self._certificate()
+        self._take(self.certificates.load())
+        identity = self._identity
         engine_limits = {name: getattr(limits, name) for name, info in LIMITS.items() if info.where == "engine"}
         for number, address in enumerate(settings.listen, 1):
             engine = open_engine(
                 host=address.host,
                 port=address.port,
                 threads=settings.engine_threads,
-                certificate=certificate,
-                key=key,
+                certificate=None if identity is None else identity.certificate,
+                key=None if identity is None else identity.key,
                 tls12=settings.tls12,
                 api_path=self._api.address,
                 proxy_from=list(settings.proxy_from),
@@ -258,6 +267,7 @@ class Node:
                 "iris_http_refused_total": self._http_refused.total(),
                 "iris_http_hashes_waiting": self.passwords.waiting,
                 "iris_http_rate_rows": self._app.state.service.rates.rows,
+                **self.certificates.stats(),
             },
         )  # fmt: skip
 
@@ -271,22 +281,24 @@ class Node:
             self._fail(error if isinstance(error, StoreError) else StoreError(f"background work failed: {error!r}"))
 
     # --- certificate ---
-    def _certificate(self) -> tuple[bytes | None, bytes | None]:
-        settings = self.settings
-        if settings.tls_certificate is None or settings.tls_key is None:
-            return None, None
-        own = settings.tls_certificate == own_certificate(settings.data)[0]
-        self._fingerprint = fingerprint(settings.tls_certificate) if own else ""
-        return _read(settings.tls_certificate), _read(settings.tls_key)
+    @property
+    def _fingerprint(self) -> str:
+        return "" if self._identity is None else self._identity.fingerprint
+
+    def _take(self, identity: Identity | None) -> None:
+        """Show this from now on; connections that stand keep theirs. Raises EngineError, and the old one stays."""
+        if identity is not None:
+            for engine in self.engines:
+                engine.reload_certificate(identity.certificate, identity.key)
+        self._identity = identity
 
     def _reload(self) -> None:
         """SIGHUP: take the certificate anew; a bad one is reported and the old one stays."""
         try:
-            certificate, key = self._certificate()
-            if certificate is None or key is None:
+            identity = self.certificates.load()
+            if identity is None:
                 return
-            for engine in self.engines:
-                engine.reload_certificate(certificate, key)
+            self._take(identity)
         except Exception as error:  # whatever is wrong with the files, the node goes on
             log.error("certificate_refused", error=str(error))
         else:
@@ -341,16 +353,9 @@ class Node:
         result = await self.authority.ask(invite_unit(code), None, CreateInvite(uses))
         if not isinstance(result, Done):
             raise AdminError("the invite was not stored; try again")
-        return {"invite": code, "url": self.url, "fingerprint": self._fingerprint or None}
+        return {"invite": code, "url": self.public_url, "fingerprint": self._fingerprint or None}
 
     async def _stats(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
         stats = self._node_stats()
         labelled = {f"{name}[{label}]": value for (name, label), value in stats.labelled.items()}
         return {**stats.counters, **labelled}
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ConfigError([f"{path}: {error.strerror}"]) from error

@@ -24,6 +24,7 @@ class Address(NamedTuple):
     tls: bool
     ca_file: str | None  # trust this CA instead of the system's
     fingerprint: str | None = None  # SHA-256 of the one certificate that is taken, instead of any CA
+    server_key: str | None = None  # SHA-256 of its key, once it was met: a renewed certificate with it is taken too
 
     @property
     def api_url(self) -> str:
@@ -46,7 +47,7 @@ class Address(NamedTuple):
         if not self.tls:
             return None
         if self.fingerprint is not None:
-            return pinned_context(self.fingerprint)
+            return pinned_context(self.fingerprint, self.server_key)
         try:
             context = ssl.create_default_context(cafile=self.ca_file)  # checks certificate and host name
         except (OSError, ssl.SSLError) as error:
@@ -55,10 +56,13 @@ class Address(NamedTuple):
         return context
 
 
-def parse_server(server: str, ca_file: str | None = None, fingerprint: str | None = None) -> Address:
+def parse_server(
+    server: str, ca_file: str | None = None, fingerprint: str | None = None, server_key: str | None = None
+) -> Address:
     """The address in a server URL: http, https, ws or wss. Raises ProfileError.
 
-    With `fingerprint` the server is known by its certificate's SHA-256, whatever its name and who signed it.
+    With `fingerprint` the server is known by its certificate's SHA-256, whatever its name and who signed it;
+    with `server_key` besides also by the SHA-256 of its key.
     """
     refused = ProfileError(f"{server!r} is not a server address such as https://chat.example.org")
     try:
@@ -73,7 +77,7 @@ def parse_server(server: str, ca_file: str | None = None, fingerprint: str | Non
         if not tls:
             raise ProfileError(f"{server}: without TLS there is no certificate to compare")
         fingerprint = normal_fingerprint(fingerprint)
-    address = Address(parts.hostname, port or (443 if tls else 80), tls, ca_file, fingerprint)
+    address = Address(parts.hostname, port or (443 if tls else 80), tls, ca_file, fingerprint, server_key)
     if not tls and not address.loopback:
         raise ProfileError(f"{server}: without TLS only a server on this machine (loopback) is spoken to")
     return address

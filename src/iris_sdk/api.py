@@ -7,6 +7,7 @@ when it is not the one whose certificate was pinned.
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from urllib.parse import quote
 from iris_sdk.address import Address, parse_server
 from iris_sdk.errors import ApiError, Offline, UnknownUser
 from iris_sdk.ids import normal_handle
-from iris_sdk.pinning import wrong_certificate
+from iris_sdk.pinning import server_key, wrong_certificate
 
 if TYPE_CHECKING:
     import httpx
@@ -127,6 +128,7 @@ class ApiClient:
         self._token = token
         self._adopt = adopt
         self._http: httpx.AsyncClient | None = None
+        self._context: ssl.SSLContext | None = None
 
     async def __aenter__(self) -> ApiClient:
         return self
@@ -139,6 +141,11 @@ class ApiClient:
         if self._http is not None:
             await self._http.aclose()
             self._http = None
+
+    @property
+    def server_key(self) -> str | None:
+        """SHA-256 of the key of the pinned server that was met; None without a pin, or before the first answer."""
+        return server_key(self._context)
 
     # --- without a token ---
 
@@ -337,7 +344,7 @@ class ApiClient:
         import httpx  # slow to import: only when it is needed
 
         if self._http is None:
-            context = self.address.ssl_context()
+            context = self._context = self.address.ssl_context()
             self._http = httpx.AsyncClient(
                 base_url=self.address.api_url,
                 verify=True if context is None else context,

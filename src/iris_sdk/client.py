@@ -100,7 +100,8 @@ class Client:
         self.handle: str = reader.meta("handle")
         self.device: int = reader.meta("device")
         self.server: str = reader.meta("server")
-        address = parse_server(self.server, reader.meta("ca_file"), reader.meta("fingerprint"))
+        pinned = (reader.meta("fingerprint"), reader.meta("server_key"))
+        address = parse_server(self.server, reader.meta("ca_file"), *pinned)
         self.fingerprint: str | None = address.fingerprint
         self._tokens = TokenKeeper(self._folder, reader, self._worker, address)
         self.api = ApiClient(address, token=self._tokens.access, adopt=self._tokens.adopt)

@@ -79,7 +79,8 @@ async def login(
 
     A profile of the same user keeps its history and becomes the new device. Raises ApiError, Offline, and
     ProfileError when the folder holds another user's profile or is in use. With `fingerprint` (SHA-256, hex) the
-    server is known by its certificate alone, now and later; another one raises WrongCertificate.
+    server is known by its certificate alone, now and later; another one raises WrongCertificate, unless its key is
+    the same.
     """
     address = parse_server(server, _absolute(ca_file), fingerprint)
     return await _link(
@@ -120,7 +121,7 @@ async def _link(folder: Path, address: Address, log_in: LogIn) -> Account:
         async with ApiClient(address) as api:
             said = await _log_in(api, log_in)
             try:
-                old_device = await _write(folder, address, said)
+                old_device = await _write(folder, address._replace(server_key=api.server_key), said)
             except (ProfileError, OSError):
                 await _forget(ApiClient(address, token=said.access_token), None)
                 raise
@@ -155,6 +156,7 @@ async def _write(folder: Path, address: Address, said: Session) -> int | None:
             server=address.api_url,
             ca_file=address.ca_file,
             fingerprint=address.fingerprint,
+            server_key=address.server_key,
             user=user,
             device=said.device,
             handle=said.handle,

@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from iris.cli.public import EVERYWHERE, own_address, public_flags
+from iris.certificates import own_address
+from iris.cli.public import EVERYWHERE, public_flags
 from iris_sdk import profile_info
 from tests.e2e.test_cli import PASSWORD, iris, objects
 from tests.support.server import serving

@@ -23,14 +23,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     "shard": PORTS,
     "http": PORTS,
     "config": {"core"},
+    "certificates": {"config", "logs"},
     "logs": {"core"},
     "metrics": PORTS,
     "admin": PORTS | {"config", "logs", "metrics"},
     "observe": PORTS | SHELLS | {"metrics"},
-    "app": PORTS | SHELLS | {"config", "logs", "metrics", "admin", "observe"},
+    "app": PORTS | SHELLS | {"certificates", "config", "logs", "metrics", "admin", "observe"},
     "__main__": {"cli"},
     "bench": {"core", "config", "_engine"},  # drives a server from outside, through the SDK
-    "cli": PORTS | SHELLS | {"bench", "config", "logs", "metrics", "admin", "app"},
+    "cli": PORTS | SHELLS | {"bench", "certificates", "config", "logs", "metrics", "admin", "app"},
 }
 USES_SDK = {"bench", "cli"}  # the only parts of iris that may import iris_sdk
 # What a core would have to do without in the simulator: clocks, chance, files, sockets, tasks, logs, the environment.
@@ -44,7 +45,8 @@ PURE_FILES = (
 )  # fmt: skip
 # Libraries that only one part may know, so that another can take their place.
 OWNED = {"rocksdict": {"store"}, "fastapi": {"http"}, "starlette": {"http"}, "jwt": {"http"}, "typer": {"cli"},
-         "textual": {"cli"}}  # fmt: skip
+         "textual": {"cli"}, "acme": {"certificates"}, "cryptography": {"certificates"}, "josepy": {"certificates"},
+         "requests": {"certificates"}}  # fmt: skip
 
 
 def imports_of(tree: ast.Module, package: str) -> set[str]:

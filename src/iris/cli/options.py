@@ -37,3 +37,15 @@ SetFlag = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Any setting, such as limits.contacts_max=100; may be repeated."),
 ]
+Acme = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--acme",
+        metavar="NAME",
+        help="Get a certificate for this host name from Let's Encrypt, whose terms you take; may be repeated.",
+    ),
+]
+AcmeEmail = Annotated[str | None, typer.Option("--acme-email", metavar="ADDRESS", help="Where it may write to.")]
+AcmeDirectory = Annotated[
+    str | None, typer.Option("--acme-directory", metavar="URL", help="Another authority that speaks ACME.")
+]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,9 @@ from urllib.parse import urlsplit
 
 from iris.cli.errors import CliError
 from iris.cli.invitation import make
+from iris.config import Settings
 
 EVERYWHERE = "0.0.0.0:8460"
-ANY_HOST = ("0.0.0.0", "::")
 DEFAULT_DATA = Path("iris-data")
 
 
@@ -23,8 +22,8 @@ def public_flags(config: Path | None, flags: Mapping[str, Any], sets: list[str])
 
     Makes the certificate when it is not there yet. Raises CliError.
     """
+    from iris.certificates import CertificateError, keep_certificate, names_here
     from iris.cli.settings import lenient
-    from iris.wire.certificate import CertificateError, keep_certificate
 
     loaded, _ = lenient(config, flags, sets)
     given, more = loaded.origins, dict(flags)
@@ -32,22 +31,31 @@ def public_flags(config: Path | None, flags: Mapping[str, Any], sets: list[str])
         more["listen"] = [EVERYWHERE]
     if "registration" not in given:
         more["registration"] = "invite"
-    if "tls_certificate" not in given and "tls_key" not in given:
+    if not {"tls_certificate", "tls_key", "acme"} & given.keys():
         try:
             loaded.settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-            more["tls_certificate"], more["tls_key"] = keep_certificate(loaded.settings.data, own_address())
+            hosts = [address.host for address in loaded.settings.listen] if "listen" in given else []
+            more["tls_certificate"], more["tls_key"] = keep_certificate(loaded.settings.data, names_here(hosts))
         except (CertificateError, OSError) as error:
             raise CliError(f"no certificate: {error}") from None
     return more
 
 
-def welcome(data: Path, certificate: Path | None) -> None:
-    """What to do next, behind the lines that scripts wait for."""
-    from iris.wire.certificate import fingerprint, own_certificate, spelled
+def welcome(settings: Settings, url: str) -> None:
+    """What to do next, behind the lines that scripts wait for. `url`: what the server is ready on."""
+    from iris.certificates import fingerprint, own_certificate, spelled
 
-    if certificate is not None and certificate == own_certificate(data)[0]:
+    port = urlsplit(url).port
+    certificate, scheme = settings.tls_certificate, "https" if url.startswith("wss") else "http"
+    hosts = settings.acme or [_reached(settings.listen[0].host)]
+    for host in hosts:
+        print(f"iris: friends reach you at {scheme}://{_bracketed(host)}:{port}", flush=True)
+    if settings.acme:
+        print("iris: the certificate comes from an authority; the log says when it is there, or why not", flush=True)
+    elif certificate is not None and certificate == own_certificate(settings.data)[0]:
         print(f"iris: certificate SHA-256 {spelled(fingerprint(certificate))}", flush=True)
-    where = "" if data == DEFAULT_DATA else f" --data {shlex.quote(str(data))}"
+        print("iris: browsers warn about it; a friend compares these digits before going on", flush=True)
+    where = "" if settings.data == DEFAULT_DATA else f" --data {shlex.quote(str(settings.data))}"
     print(f"iris: bring somebody in: iris invite{where}", flush=True)
 
 
@@ -60,21 +68,22 @@ def invite(data: Path, address: str | None, as_json: bool) -> int:
     host, port = url.hostname or "", url.port or 0
     if address is not None:
         host, port = _given(address, port)
-    elif host in ANY_HOST:
-        host = own_address()
+    else:
+        host = _reached(host)
     line = make(host, port, made["invite"], made["fingerprint"]).line
     print(json.dumps({"line": line, "invite": made["invite"]}) if as_json else line)
     return 0
 
 
-def own_address() -> str:
-    """The address by which others on the network reach this machine; 127.0.0.1 when there is no network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address; connecting a datagram socket sends nothing
-            return str(probe.getsockname()[0])
-        except OSError:
-            return "127.0.0.1"
+def _reached(host: str) -> str:
+    """Where others reach what listens on `host`."""
+    from iris.certificates import ANY_HOST, own_address
+
+    return own_address() if host in ANY_HOST else host
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _given(address: str, port: int) -> tuple[str, int]:

@@ -11,7 +11,22 @@ import typer
 from typer.core import TyperGroup
 
 from iris.cli.errors import CliError, show
-from iris.cli.options import Ca, Config, Data, DataFlag, Invite, Json, ListenFlag, Password, Profile, Server, SetFlag
+from iris.cli.options import (
+    Acme,
+    AcmeDirectory,
+    AcmeEmail,
+    Ca,
+    Config,
+    Data,
+    DataFlag,
+    Invite,
+    Json,
+    ListenFlag,
+    Password,
+    Profile,
+    Server,
+    SetFlag,
+)  # fmt: skip
 
 
 class Sections(TyperGroup):
@@ -81,6 +96,9 @@ def serve(
         Path | None, typer.Option("--tls-certificate", "--tls-cert", metavar="FILE", help="PEM; needed off loopback.")
     ] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", metavar="FILE", help="PEM private key.")] = None,
+    acme: Acme = None,
+    acme_email: AcmeEmail = None,
+    acme_directory: AcmeDirectory = None,
     tls12: Annotated[bool | None, typer.Option("--tls12", help="Accept TLS 1.2 besides 1.3.")] = None,
     engine_threads: Annotated[
         int | None, typer.Option("--engine-threads", metavar="N", help="Threads that serve sockets.")

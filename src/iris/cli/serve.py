@@ -30,7 +30,7 @@ def serve(config: Path | None, flags: Mapping[str, Any], sets: list[str], public
         if public:
             from iris.cli.public import welcome
 
-            welcome(settings.data, settings.tls_certificate)
+            welcome(settings, url)
 
     return run(settings, ready)
 
@@ -52,6 +52,7 @@ def run(settings: Settings, on_ready: Callable[[str, str], None]) -> int:
         if "engine" in str(error) and error.name is None:  # built from other sources than these
             raise CliError(str(error)) from None
         raise
+    from iris.certificates import CertificateError
     from iris.http.keys import KeyFileError
 
     try:
@@ -61,7 +62,7 @@ def run(settings: Settings, on_ready: Callable[[str, str], None]) -> int:
         raise cli_error(error) from None
     except StoreLocked as error:
         raise CliError(str(error), "stop the other server, or give another folder with --data DIR") from None
-    except (StoreError, KeyFileError) as error:
+    except (StoreError, KeyFileError, CertificateError) as error:
         raise CliError(str(error)) from None
     except OSError as error:
         raise CliError(f"cannot start: {error}", _os_fix(error)) from None

@@ -103,10 +103,14 @@ def problems(settings: Settings) -> list[str]:
         path = getattr(settings, name)
         if path is not None and not path.is_file():
             found.append(f"{name}: there is no file {path}; give the path of a PEM file")
-    if settings.tls_certificate is None:
+    if settings.acme and settings.tls_certificate is not None:
+        found.append("acme and tls_certificate exclude each other: give one of them")
+    if settings.acme_ca is not None and not settings.acme_ca.is_file():
+        found.append(f"acme_ca: there is no file {settings.acme_ca}; give the path of a PEM file")
+    if settings.tls_certificate is None and not settings.acme:
         found += [
             f"listen: {address} can be reached from outside, and there is no certificate; "
-            f"give --tls-certificate and --tls-key, or listen on 127.0.0.1:{address.port}"
+            f"give --tls-certificate and --tls-key, or --acme NAME, or listen on 127.0.0.1:{address.port}"
             for address in settings.listen
             if not address.is_loopback
         ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,9 @@ from iris.config.names import unknown_key
 from iris.core.catalogue import Limits
 
 LIMIT_VALUE_MAX = (1 << 53) - 1
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+_LABEL = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z)(?:{_LABEL}\.)+(?=[a-z0-9-]*[a-z]){_LABEL}\Z")
 
 
 class Address(NamedTuple):
@@ -70,6 +74,18 @@ def _networks(value: object) -> object:
     return [str(ipaddress.ip_network(str(part))) for part in parts] if isinstance(parts, list | tuple) else parts
 
 
+def _host_names(value: object) -> object:
+    """Check names that an authority could give a certificate for, in small letters."""
+    parts = _split(value)
+    if not isinstance(parts, list | tuple):
+        return parts
+    names = [str(part).strip().lower().removesuffix(".") for part in parts]
+    for name in names:
+        if not _HOST_NAME.match(name):
+            raise ValueError(f"{name!r} is not the name of a host, such as chat.example.org")
+    return list(dict.fromkeys(names))
+
+
 def _engine_threads() -> int:
     """One for two processors: the other one is for Python, RocksDB and the kernel."""
     return max(1, min(16, len(os.sched_getaffinity(0)) // 2 if hasattr(os, "sched_getaffinity") else 1))
@@ -97,6 +113,18 @@ class Settings(BaseSettings):
     )
     tls_certificate: Path | None = Field(None, description="PEM file: certificate and its chain")
     tls_key: Path | None = Field(None, description="PEM file: private key")
+    acme: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_host_names)] = Field(
+        (), max_length=16, description="host names to get a certificate for by ACME, comma separated"
+    )
+    acme_email: str | None = Field(None, max_length=254, description="where the authority may write to")
+    acme_directory: str = Field(LETS_ENCRYPT, pattern="^https://.", description="the authority's ACME directory")
+    acme_ca: Path | None = Field(None, description="PEM file: who vouches for the directory, instead of the system's")
+    acme_listen: Annotated[tuple[Address, ...], NoDecode, BeforeValidator(_addresses)] = Field(
+        (Address("0.0.0.0", 80), Address("::", 80)),
+        min_length=1,
+        max_length=4,
+        description="HOST:PORT where the authority asks for proof, comma separated; open only then",
+    )
     tls12: bool = Field(False, description="accept TLS 1.2 besides 1.3")
     proxy_from: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_networks)] = Field(
         (), max_length=64, description="networks of load balancers that send a PROXY v2 header, comma separated"
@@ -152,7 +180,7 @@ class Settings(BaseSettings):
     @property
     def scheme(self) -> Literal["ws", "wss"]:
         """The scheme of the public URL."""
-        return "ws" if self.tls_certificate is None else "wss"
+        return "ws" if self.tls_certificate is None and not self.acme else "wss"
 
     @property
     def is_loopback(self) -> bool:

@@ -21,8 +21,9 @@ end of that line.</p>
 of their own. If it differs, close this page.</p>
 <p>The terminal compares by itself: <code>iris join LINE</code>.</p>
 <h2>For the operator: no warning any more</h2>
-<p>Get a certificate for a name of yours, such as from Let’s Encrypt with certbot, and start
-<code>iris serve --tls-certificate fullchain.pem --tls-key privkey.pem</code>. Iris takes a renewed one at SIGHUP.</p>
+<p>With a name of yours that leads here, <code>iris serve --public --acme chat.example.org</code> gets a certificate
+from Let’s Encrypt and renews it. One that you have, Iris takes with
+<code>--tls-certificate fullchain.pem --tls-key privkey.pem</code>, and a renewed one at SIGHUP.</p>
 """
 _SIGNED = (
     "<p>This server has a certificate that its operator chose. If your browser does not warn you, all is well.</p>"

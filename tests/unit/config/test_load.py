@@ -38,6 +38,29 @@ def test_defaults_are_the_catalogue_and_loopback() -> None:
     assert len([name for name in KEYS if name.startswith("limits.")]) == len(LIMITS)
 
 
+def test_names_for_an_authority_are_checked_and_spelled_in_one_way() -> None:
+    settings = load({"acme": " Chat.Example.ORG., b.example.org,chat.example.org", "listen": "0.0.0.0:443"}).settings
+    assert settings.acme == ("chat.example.org", "b.example.org")
+    assert settings.scheme == "wss"
+    assert settings.acme_directory.startswith("https://acme-v02.")
+    for wrong in (
+        "localhost",
+        "192.168.1.20",
+        "*.example.org",
+        "a_b.example.org",
+        "-a.example.org",
+        "a" * 250 + ".org",
+        "",
+    ):
+        assert "is not the name of a host" in refusal(acme=[wrong]), wrong
+    assert "acme_directory" in refusal(acme="a.example.org", acme_directory="http://a/dir")
+    assert "acme and tls_certificate exclude each other" in refusal(
+        acme="a.example.org", tls_certificate=__file__, tls_key=__file__
+    )
+    assert "acme_ca: there is no file" in refusal(acme="a.example.org", acme_ca="/nowhere")
+    assert "and there is no certificate" in refusal(listen="0.0.0.0:443")
+
+
 def test_flags_beat_environment_beats_file_beats_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "iris.toml").write_text(
         'data = "from-file"\nregistration = "invite"\nhome_region = 7\n'
