@@ -125,6 +125,10 @@ test("right to left and narrow", async () => {
   await scan(page, "a code in Arabic");
   await page.setViewportSize({ width: 320, height: 640 });
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(320);
+  await scan(page, "a code in Arabic, narrow");
+  await page.goto(server.url);
+  await page.locator(".list-pane").waitFor();
+  await scan(page, "the list in Arabic, narrow");
 });
 
 test("nothing went wrong in the pages", () => {

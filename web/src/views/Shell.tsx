@@ -25,11 +25,11 @@ export function Shell({ session }: { session: SessionModel }) {
     }
   }, [kind]);
   return (
-    <div class="shell" data-pane={route.kind === "chat" ? "main" : "side"}>
+    <main class="shell" data-pane={route.kind === "chat" ? "main" : "side"}>
       <div class="side">
         {route.kind === "settings" ? <Settings session={session} page={route.page} /> : <ListView session={session} />}
       </div>
-      <main class="main" id="main">
+      <div class="main">
         {open === undefined ? (
           <Empty title={t("chat.pick")} text={t("chat.pick.text")}>
             <button type="button" class="button" onClick={() => session.dialog.show({ kind: "newChat" })}>
@@ -44,12 +44,12 @@ export function Shell({ session }: { session: SessionModel }) {
             info={route.kind === "chat" && route.info}
           />
         )}
-      </main>
+      </div>
       <Dialogs session={session} />
       <div class={session.dialog.note.value === "" ? "note" : "note shown"} role="status">
         {session.dialog.note.value}
       </div>
-    </div>
+    </main>
   );
 }
 
