@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from iris_sdk._pb import frames_pb2 as pb
-from iris_sdk.catalogue import CLOSES, CloseCode, Limits
+from iris_sdk.catalogue import CloseCode, Limits
 from iris_sdk.core import effects as fx
 from iris_sdk.core.ledger import Ledger
-from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, TABLE, Input, State
-from iris_sdk.core.numbers import is_sound
+from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, TABLE, Input, State, reconnect_after
+from iris_sdk.core.numbers import is_sound, sooner
 from iris_sdk.core.outbox import RETRY_MS, Outbox
 from iris_sdk.core.receiving import Inbox
 from iris_sdk.core.signals import ReadRequests, TypingTable
@@ -30,7 +30,6 @@ QUIET_MS = 1000  # so long without a row after Welcome, and catching up is over 
 EXPIRE_SCAN_MS = 3_600_000
 DAY_MS = 86_400_000
 BACKOFF_DOUBLINGS_MAX = 20
-LOST_WITHOUT_CODE = 1006
 REPLACED_AGAIN_MS = 60_000  # replaced twice within so long: there is another copy of this device
 
 
@@ -190,7 +189,7 @@ class ClientCore:
         """The connection could not be opened, or is gone; `code` is its close code, None when there was none."""
         if self.state not in CONNECTED:
             return
-        reconnect, reason = _reconnect(code)
+        reconnect, reason = reconnect_after(code)
         steady = reconnect == "yes" or now - self._welcome_at >= self.limits.reconnect_max_ms
         if self.state in IN_SESSION and steady:
             self._attempts = 0
@@ -281,16 +280,16 @@ class ClientCore:
 
     def next_timeout(self) -> int | None:
         """When `tick` is due, ms; None: not before another input."""
-        due = _sooner(self._retry_at, self._typing.next_timeout())
+        due = sooner(self._retry_at, self._typing.next_timeout())
         if self.state in IN_SESSION:
-            due = _sooner(due, self._refresh_at)
-            due = _sooner(due, self._expire_at)
-            due = _sooner(due, self._watch_at)
-            due = _sooner(due, self._inbox.timeout())
-            due = _sooner(due, self._reads.next_timeout(self._outbox.repeat_ms))
-            due = _sooner(due, self._outbox.next_timeout())
+            due = sooner(due, self._refresh_at)
+            due = sooner(due, self._expire_at)
+            due = sooner(due, self._watch_at)
+            due = sooner(due, self._inbox.timeout())
+            due = sooner(due, self._reads.next_timeout(self._outbox.repeat_ms))
+            due = sooner(due, self._outbox.next_timeout())
             if self.state is State.CATCHING_UP and self._inbox.settled:  # else the end of the commit looks
-                due = _sooner(due, self._quiet_at)
+                due = sooner(due, self._quiet_at)
         return due
 
     # --- connection ---
@@ -474,22 +473,6 @@ class ClientCore:
         if self.state in IN_SESSION:
             for conversation, seq in self._reads.due(now, self._outbox.repeat_ms):
                 self._frame(pb.ClientFrame(read=pb.Read(conversation=conversation, seq=seq)))
-
-
-def _sooner(one: int | None, other: int | None) -> int | None:
-    """The earlier of two times; None is never."""
-    return other if one is None or (other is not None and other < one) else one
-
-
-def _reconnect(code: int | None) -> tuple[str, str]:
-    """What a close code asks for (yes, backoff, after_refresh, no) and its name."""
-    if code is None or code == LOST_WITHOUT_CODE:
-        return "yes", ""
-    try:
-        info = CLOSES[CloseCode(code)]
-    except ValueError:  # of a later version: its range says it
-        return ("no" if 4500 <= code <= 4999 else "backoff"), str(code)
-    return info.reconnect, info.name
 
 
 _HANDLERS: dict[str, Callable[[ClientCore, pb.ServerFrame, int], None]] = {

@@ -9,6 +9,10 @@ from __future__ import annotations
 from enum import Enum, auto, unique
 from typing import Final
 
+from iris_sdk.catalogue import CLOSES, CloseCode
+
+LOST_WITHOUT_CODE = 1006
+
 
 @unique
 class State(Enum):
@@ -88,3 +92,14 @@ REFUSED: Final[dict[State, tuple[Input, ...]]] = {
 
 IN_SESSION: Final = frozenset({_S.CATCHING_UP, _S.LIVE})
 CONNECTED: Final = frozenset({_S.CONNECTING, _S.GREETING, _S.CATCHING_UP, _S.LIVE})
+
+
+def reconnect_after(code: int | None) -> tuple[str, str]:
+    """What a close code asks for (yes, backoff, after_refresh, no) and its name."""
+    if code is None or code == LOST_WITHOUT_CODE:
+        return "yes", ""
+    try:
+        info = CLOSES[CloseCode(code)]
+    except ValueError:  # of a later version: its range says it
+        return ("no" if 4500 <= code <= 4999 else "backoff"), str(code)
+    return info.reconnect, info.name
