@@ -167,6 +167,11 @@ test("settings", async () => {
     await page.getByRole("button", { name, exact: true }).click();
     await page.getByText(ready).first().waitFor();
     await shoot(page, file);
+    if (file === "devices") {
+      await page.getByRole("button", { name: "Show a code" }).click();
+      await page.locator(".qr path[d^=M]").waitFor();
+      await shoot(page, "link");
+    }
     await page.getByRole("button", { name: "Back", exact: true }).click();
   }
   await page.getByRole("button", { name: "Back", exact: true }).click();
