@@ -53,6 +53,12 @@ test("first screens", async () => {
   me = await Person.arrive(browser, server.url, "lena", { viewport: DESK });
   await me.page.getByLabel("Handle").waitFor();
   await shoot(me.page, "register");
+  await me.page.getByRole("button", { name: "I have an account" }).click();
+  await shoot(me.page, "log-in");
+  await me.page.getByRole("button", { name: "Link with a code" }).click();
+  await shoot(me.page, "log-in-with-code");
+  await me.page.reload();
+  await me.page.getByLabel("Handle").waitFor();
   await me.register("Lena Fischer");
   await me.page.getByRole("heading", { name: "No chats yet" }).waitFor();
   await shoot(me.page, "empty");
@@ -160,6 +166,10 @@ test("settings", async () => {
   await shoot(page, "settings");
   for (const [name, file, ready] of [
     ["Appearance", "appearance", "Theme"],
+    ["Notifications", "notifications", "Notifications"],
+    ["Contacts", "contacts", "Contacts"],
+    ["Blocked people", "blocked", "Blocked people"],
+    ["Keyboard shortcuts", "shortcuts", "Keyboard shortcuts"],
     ["Privacy", "privacy", "Who may write to me"],
     ["Devices", "devices", "This device"],
     ["Password and account", "account", "Password now"],
