@@ -20,6 +20,7 @@ from iris.http.rates import Rate
 from iris.http.service import Service
 
 _REFRESH = re.compile(r"r1\.([0-7][0-9a-hjkmnp-tv-z]{25})\.([1-9][0-9]{0,9})\.([A-Za-z0-9_-]{43})")
+BY_PASSWORD, BY_CODE = b"log in", b"link"  # ways to log in
 _SECRET_BYTES = 32
 
 
@@ -124,20 +125,14 @@ def read_refresh_token(text: str) -> RefreshToken | None:
     return found if found.text == text and found.device < 1 << 32 else None
 
 
-def first_secret(key: bytes, known: Known, nonce: str | None) -> bytes:
-    """The first refresh secret of a device: random, or the same again for the same log-in with the same nonce."""
+def first_secret(key: bytes, way: bytes, user: bytes, proof: str, nonce: str | None) -> bytes:
+    """The first refresh secret of a device: random, or the same again for the same log-in with the same nonce.
+
+    way: BY_PASSWORD, whose proof is the encoded password, or BY_CODE, whose proof is the link code.
+    """
     if nonce is None:
         return secrets.token_bytes(_SECRET_BYTES)
-    return hmac.digest(
-        key, b"\0".join((b"log in", known.user, known.credentials.password.encode(), nonce.encode())), "sha256"
-    )
-
-
-def first_secret_by_code(key: bytes, user: bytes, code: str, nonce: str | None) -> bytes:
-    """Likewise, of a device that is linked with a link code."""
-    if nonce is None:
-        return secrets.token_bytes(_SECRET_BYTES)
-    return hmac.digest(key, b"\0".join((b"link", user, code.encode(), nonce.encode())), "sha256")
+    return hmac.digest(key, b"\0".join((way, user, proof.encode(), nonce.encode())), "sha256")
 
 
 def next_secret(key: bytes, presented: bytes, nonce: str) -> bytes:

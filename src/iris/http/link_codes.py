@@ -13,7 +13,7 @@ from typing import NamedTuple
 from iris.core.catalogue import ErrorCode
 from iris.core.ids import LINK_CODE_BYTES, link_code, normal_link_code, user_unit
 from iris.core.requests import Auth, LinkCodeMade, Linked, MakeLinkCode, RedeemLinkCode, Refused
-from iris.http.credentials import RefreshToken, begin_attempt, first_secret_by_code
+from iris.http.credentials import BY_CODE, RefreshToken, begin_attempt, first_secret
 from iris.http.models import LinkCodeAnswer, LinkCodeLogIn
 from iris.http.problems import Problem, expect
 from iris.http.rates import Rate
@@ -41,7 +41,7 @@ async def redeem(service: Service, body: LinkCodeLogIn, address: str) -> Redeeme
     Raises Problem: LINK_CODE_INVALID, DEVICE_LIMIT, or RATE_LIMITED after too many wrong codes or passwords.
     """
     user, key = await begin_attempt(service, body.handle, address)
-    secret = first_secret_by_code(service.keys.refresh, user, body.code, body.nonce)
+    secret = first_secret(service.keys.refresh, BY_CODE, user, body.code, body.nonce)
     asked = RedeemLinkCode(
         _digest(service.keys.refresh, user, body.code), body.device_name, hashlib.sha256(secret).digest()
     )

@@ -27,7 +27,15 @@ from iris.core.requests import (
 )
 from iris.core.tokens import LIFETIME_MS_MAX
 from iris.http import link_codes
-from iris.http.credentials import Known, RefreshToken, first_secret, next_secret, read_refresh_token, who_is
+from iris.http.credentials import (
+    BY_PASSWORD,
+    Known,
+    RefreshToken,
+    first_secret,
+    next_secret,
+    read_refresh_token,
+    who_is,
+)
 from iris.http.models import AccessAnswer, LinkCodeLogIn, LogIn, Refresh, SessionAnswer, TokensAnswer
 from iris.http.problems import WITH_TOKEN, Problem, documented, expect
 from iris.http.rates import Rate
@@ -47,7 +55,7 @@ async def log_in(body: LogIn, service: TheService, address: Address) -> SessionA
     known = await who_is(service, body.handle, body.password, address)
     if known is None:
         raise Problem(ErrorCode.CREDENTIALS_WRONG)
-    secret = first_secret(service.keys.refresh, known, body.nonce)
+    secret = first_secret(service.keys.refresh, BY_PASSWORD, known.user, known.credentials.password, body.nonce)
     linked = await service.ask(user_unit(known.user), LinkDevice(body.device_name, _digest(secret)), Linked)
     if linked.gen != known.credentials.gen:
         await _same_password(service, known, linked)
@@ -57,14 +65,7 @@ async def log_in(body: LogIn, service: TheService, address: Address) -> SessionA
         await service.authority.ask(
             user_unit(known.user), None, UpgradePassword(before=known.credentials.password, after=encoded)
         )
-    access = service.access(known.user, linked.device, linked.gen)
-    return SessionAnswer(
-        user_id=user_text(known.user),
-        handle=body.handle,
-        device=linked.device,
-        refresh_token=RefreshToken(known.user, linked.device, secret).text,
-        **access.model_dump(),
-    )
+    return _session(service, body.handle, linked.gen, RefreshToken(known.user, linked.device, secret))
 
 
 async def _same_password(service: Service, known: Known, linked: Linked) -> None:
@@ -89,10 +90,15 @@ async def log_in_with_code(body: LinkCodeLogIn, service: TheService, address: Ad
     """Log in with a link code that another device of the account shows: link a device and get its tokens."""
     service.spend(Rate.LOGIN_FROM_ADDRESS, address)
     linked, refresh = await link_codes.redeem(service, body, address)
-    access = service.access(refresh.user, refresh.device, linked.gen)
+    return _session(service, body.handle, linked.gen, refresh)
+
+
+def _session(service: Service, handle: str, gen: int, refresh: RefreshToken) -> SessionAnswer:
+    """What a device that was linked just now is told."""
+    access = service.access(refresh.user, refresh.device, gen)
     return SessionAnswer(
         user_id=user_text(refresh.user),
-        handle=body.handle,
+        handle=handle,
         device=refresh.device,
         refresh_token=refresh.text,
         **access.model_dump(),
