@@ -40,11 +40,6 @@ export class Kept<T> {
     return this.signals.entries();
   }
 
-  delete(key: string): void {
-    this.signals.delete(key);
-    this.read.delete(key);
-  }
-
   private trim(fresh: string): void {
     for (const key of this.signals.keys()) {
       if (this.signals.size <= this.most) return;

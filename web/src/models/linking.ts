@@ -35,8 +35,9 @@ export class LinkingModel {
   readonly over = signal(false);
   readonly busy = signal(false);
   readonly failure = signal("");
+  /** Whole ones: the server tells its time without parts of a second, and more than it lasts is not promised. */
   readonly secondsLeft = computed(() =>
-    Math.max(0, Math.ceil(((this.shown.value?.endsAt ?? 0) - this.now.value) / 1000)),
+    Math.max(0, Math.floor(((this.shown.value?.endsAt ?? 0) - this.now.value) / 1000)),
   );
   private readonly now = signal(0);
   private known: ReadonlySet<number> = new Set();
