@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from iris_sdk import Client, LinkCode
 
 LINE_MAX = 512
+QR_SIDE_MAX = 61  # squares: 31 lines of a terminal
+_HALVES = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}
 _LINE = re.compile(
     r"(?:(?P<server>https?://[^/#?\s]+)/?#link=)?@?(?P<handle>[A-Za-z0-9_.]{3,32})\.(?P<code>[A-Za-z0-9 -]{8,16})"
     r"(?:&pin=(?P<fingerprint>[0-9A-Fa-f]{64}))?\Z"
@@ -79,7 +81,3 @@ def told(line: LinkLine, code: LinkCode) -> list[str]:
         f"in a terminal: iris chat --link '{line.line}'",
         "whoever has it can log in as you: show it to nobody else",
     ]
-
-
-QR_SIDE_MAX = 61  # squares: 31 lines of a terminal
-_HALVES = {(False, False): "█", (False, True): "▀", (True, False): "▄", (True, True): " "}

@@ -27,7 +27,7 @@ from iris.cli.options import (
     Profile,
     Server,
     SetFlag,
-)  # fmt: skip
+)
 
 
 class Sections(TyperGroup):

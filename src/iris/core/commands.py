@@ -152,7 +152,7 @@ class CloseSession(NamedTuple):
     kind: int
     conn: int
     code: int
-    number: int
+    number: int  # as in its Attach
     user: bytes
     device: int
 
