@@ -71,6 +71,7 @@ async def rounds(server: Server, crowd: Crowd, count: int, chance: random.Random
         moment = chance.uniform(*LIFE_S)
         how = f"{moment:.2f} s after it was ready"
         in_start = chance.random() < IN_START
+        await wait(moment)
         tally.resent += crowd.under_way
         if in_start:
             await loop.run_in_executor(None, server.kill)
@@ -81,7 +82,6 @@ async def rounds(server: Server, crowd: Crowd, count: int, chance: random.Random
             tally.in_start += 1
             number_of_kills = 2
         else:
-            await wait(moment)
             await loop.run_in_executor(None, server.kill)
             number_of_kills = 1
         tally.kills += number_of_kills

@@ -22,7 +22,7 @@ from iris.store import rocks_db
 from iris.store.port import Durable
 from iris.store.rocks import RocksStore
 
-EARLY_S = 0.05
+EARLY_S = 0.3
 
 
 def small() -> None:
