@@ -37,7 +37,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: compiled pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -79,8 +79,11 @@ types: setup ## mypy (strict) and the engine's stub against the built module
 mutants: setup ## put known bugs in, one at a time: the simulator must catch each
 	$(BIN)/python -m tests.mutants
 
-sim: setup ## SEEDS=5000 simulated clusters (docs/simulator.md)
-	$(BIN)/iris sim --seeds $(SEEDS)
+compiled: setup ## the hot Python modules as C extensions, into target/compiled, where there is a C compiler
+	@$(BIN)/python scripts/compile.py || [ $$? -eq 3 ]
+
+sim: compiled ## SEEDS=5000 simulated clusters (docs/simulator.md)
+	PYTHONPATH=$(CURDIR)/target/compiled $(BIN)/iris sim --seeds $(SEEDS)
 
 rust-test: setup ## cargo test
 	cargo test --quiet --release --locked

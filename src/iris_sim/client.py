@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.ids import direct_conversation
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from iris_sim.profile import Profile
     from iris_sim.world import World
 
-TOKEN_MARGIN_MS = 5_000
-CONNECT_TIMEOUT = 5_000_000  # µs
+TOKEN_MARGIN_MS: Final = 5_000
+CONNECT_TIMEOUT: Final = 5_000_000  # µs
 
 
 class Device:

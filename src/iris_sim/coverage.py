@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import iris.core.accounts
+import iris.core.sending
 import iris.core.shard
 import iris.edge.edge
 import iris_sdk.core.client
@@ -20,17 +21,19 @@ from iris.core import frames as f
 from iris.core import mark, requests
 from iris_sim.names import FAULTS, OPERATIONS
 
-RUN_SEEDS = 200  # from so many seeds on, a run must have hit everything
+RUN_SEEDS: Final = 200  # from so many seeds on, a run must have hit everything
 
 # (module, name of the table in it, name of its rows in reports)
 TABLES: tuple[tuple[Any, str, str], ...] = (
     (iris.edge.edge, "TABLE", "session"),
+    (iris.edge.edge, "RECORDS", "record"),
     (iris.core.shard, "USER_ACTIONS", "command"),
+    (iris.core.sending, "ANSWERS", "verdict"),
     (iris.core.accounts, "ACTIONS", "request"),
     (iris_sdk.core.client, "TABLE", "client"),
     (iris_sdk.core.client, "_HANDLERS", "client frame"),
 )
-RECORDS = {
+_RECORDS = {
     c.ATTACHED: "ATTACHED", c.ATTACH_REFUSED: "ATTACH_REFUSED", c.SESSION_UPDATE: "SESSION_UPDATE",
     c.DETACHED: "DETACHED", c.REAUTHED: "REAUTHED", c.ATTACH_AGAIN: "ATTACH_AGAIN",
     c.CLOSE_SESSION: "CLOSE_SESSION",
@@ -53,6 +56,10 @@ UNREACHABLE: dict[str, str] = {
 
 
 def _label(row: Any) -> str:
+    if isinstance(row, mark.Verdict):
+        return row.name
+    if isinstance(row, int):
+        return _RECORDS[row]
     if isinstance(row, tuple) and len(row) == 2:
         state, what = row
         return f"{state.name} {_CLIENT_FRAMES[what] if isinstance(what, int) else what.name}"
@@ -80,8 +87,6 @@ class _Noted(dict[Any, Any]):
 @contextmanager
 def watching(found: Counter[str]) -> Iterator[None]:
     """Count into `found` what is met in this context: each row once."""
-    judged: set[mark.Verdict] = set()
-    recorded: set[int] = set()
     undo: list[Callable[[], None]] = []
     tables: list[tuple[str, _Noted]] = []
     for module, name, title in TABLES:
@@ -90,37 +95,18 @@ def watching(found: Counter[str]) -> Iterator[None]:
         setattr(module, name, noted)
         tables.append((title, noted))
         undo.append(lambda module=module, name=name, table=table: setattr(module, name, table))  # type: ignore[misc]
-    judge, record = mark.Mark.judge, iris.edge.edge.Edge._record
-
-    def judged_as(self: mark.Mark, *send: Any) -> Any:
-        verdict = judge(self, *send)
-        judged.add(verdict[0])
-        return verdict
-
-    def recorded_as(self: iris.edge.edge.Edge, item: tuple[object, ...]) -> None:
-        recorded.add(item[0])  # type: ignore[arg-type]
-        record(self, item)
-
-    mark.Mark.judge = judged_as  # type: ignore[method-assign, assignment]
-    iris.edge.edge.Edge._record = recorded_as  # type: ignore[method-assign]
     try:
         yield
     finally:
         for back in undo:
             back()
-        mark.Mark.judge = judge  # type: ignore[method-assign]
-        iris.edge.edge.Edge._record = record  # type: ignore[method-assign]
         for title, noted in tables:
             found.update(f"{title} {_label(row)}" for row in noted.hits if row in noted)
-        found.update(f"verdict {verdict.name}" for verdict in judged)
-        found.update(f"record {RECORDS[kind]}" for kind in recorded)
 
 
 def everything() -> set[str]:
     """All that a run of RUN_SEEDS seeds has to meet."""
     found = {f"{title} {_label(row)}" for module, name, title in TABLES for row in getattr(module, name)}
-    found |= {f"verdict {verdict.name}" for verdict in mark.Verdict}
-    found |= {f"record {name}" for name in RECORDS.values()}
     found |= {f"fault {name}" for name in FAULTS}
     found |= {f"operation {name}" for name in OPERATIONS}
     return found - UNREACHABLE.keys()

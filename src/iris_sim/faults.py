@@ -6,7 +6,7 @@ A fault that lasts ends by itself, or when the run heals.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from iris_sim.client import Device
 from iris_sim.network import Link
@@ -18,8 +18,8 @@ from iris_sim.server import Server
 if TYPE_CHECKING:
     from iris_sim.world import World
 
-SECOND = 1_000_000
-DAY_MS = 86_400_000
+SECOND: Final = 1_000_000
+DAY_MS: Final = 86_400_000
 TOKENS = ("access_token", "access_until", "gen", "jti", "token_ends", "secret", "nonce")
 
 

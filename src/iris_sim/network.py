@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from iris_sim.server import Process
     from iris_sim.world import World
 
-LOST_WITHOUT_CODE = 1006
+LOST_WITHOUT_CODE: Final = 1006
 NOISES = ("lose", "repeat", "late", "hollow")
 
 

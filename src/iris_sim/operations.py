@@ -6,7 +6,7 @@ Which device, whom, how much: from the numbers of the step alone, and what is th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import (
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from iris_sim.world import World
 
 
-SECOND = 1_000_000
-TRIES = 3
+SECOND: Final = 1_000_000
+TRIES: Final = 3
 
 
 def pick(world: World, number: int) -> Device | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from iris.core import tokens
 from iris.core.catalogue import ErrorCode
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from iris_sim.world import World
 
 KID, KEY = "k1", b"k" * 32
-TIMEOUT = 3_000_000  # µs until an app takes it that there is no answer
+TIMEOUT: Final = 3_000_000  # µs until an app takes it that there is no answer
 GONE = (ErrorCode.REFRESH_INVALID, ErrorCode.UNKNOWN_USER, ErrorCode.UNKNOWN_DEVICE, ErrorCode.TOKEN_REVOKED)
 
 Then = Callable[[Result | None], None]

@@ -11,16 +11,17 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from iris.core.catalogue import Limits
 from iris_sim.names import FAULTS, OPERATIONS
 from iris_sim.observer import Step
 
-SECOND = 1_000_000  # µs
-CHOICES = 1 << 30
-MINUTE_MS = 60_000
+SECOND: Final = 1_000_000  # µs
+CHOICES: Final = 1 << 30
+MINUTE_MS: Final = 60_000
 CLOCKS = frozenset({"skew", "skew_far"})  # faults by which servers' clocks differ
-STEPS = 320  # operations of a run, on average; a burst counts as one here
+STEPS: Final = 320  # operations of a run, on average; a burst counts as one here
 
 SMALL: dict[str, tuple[int, ...]] = {
     "send_window": (4, 8),

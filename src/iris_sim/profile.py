@@ -129,8 +129,9 @@ class _Conversation:
 
     def copy(self) -> _Conversation:
         twin = _Conversation()
-        for name in self.__slots__:
-            setattr(twin, name, getattr(self, name))
+        twin.stream, twin.base, twin.last_at, twin.changed = self.stream, self.base, self.last_at, self.changed
+        twin.delivered, twin.peer_read = self.delivered, self.peer_read
+        twin.read, twin.read_wanted = self.read, self.read_wanted
         twin.open = self.open.copy()
         return twin
 

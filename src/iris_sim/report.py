@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from typing import TextIO
+from typing import Final, TextIO
 
 from iris_sim.coverage import RUN_SEEDS, missing
 from iris_sim.names import FAULTS, OPERATIONS
@@ -13,7 +13,7 @@ from iris_sim.plan import Plan
 from iris_sim.runs import Total
 from iris_sim.seed import Outcome
 
-BAR = 30  # characters
+BAR: Final = 30  # characters
 LINE_S = 20.0  # between two lines where there is no terminal
 REDRAW_S = 0.2
 

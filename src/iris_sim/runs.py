@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from iris_sim.names import OPERATIONS
 from iris_sim.seed import Outcome, run_seed
 
-CHUNK = 4  # seeds that a worker takes at once
-GC_ALLOCATIONS = 50_000  # between two collections; a world makes many objects and few cycles
+CHUNK: Final = 4  # seeds that a worker takes at once
+GC_ALLOCATIONS: Final = 50_000  # between two collections; a world makes many objects and few cycles
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Final
 
 from iris_sim.coverage import watching
 from iris_sim.judge import Judge
@@ -12,7 +13,7 @@ from iris_sim.observer import Violation
 from iris_sim.plan import Plan
 from iris_sim.world import World
 
-LAST_EVENTS = 60
+LAST_EVENTS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)

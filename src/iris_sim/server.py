@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from iris.core import frames as f
 from iris.core.commands import Loaded, MarksLoaded, NameLoaded, Paged, Wake
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from iris_sim.world import World
 
 T = TypeVar("T")
-WALL = 1_700_000_000_000  # ms since 1970 when a world begins
-HORIZON_PACE = 2
-TURN = 20  # µs from an event to the turn that takes it up
+WALL: Final = 1_700_000_000_000  # ms since 1970 when a world begins
+HORIZON_PACE: Final = 2
+TURN: Final = 20  # µs from an event to the turn that takes it up
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:

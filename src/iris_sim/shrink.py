@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from iris_sim.names import FAULTS
 from iris_sim.observer import Step
@@ -16,7 +16,7 @@ from iris_sim.plan import Plan
 from iris_sim.seed import Outcome, run_plan
 
 T = TypeVar("T")
-RUNS_MAX = 400
+RUNS_MAX: Final = 400
 SECONDS_MAX = 60.0
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
-KEPT = 20_000
+KEPT: Final = 20_000
 _MASK = (1 << 64) - 1
 
 Entry = tuple[int, str, bytes, tuple[Any, ...]]  # (µs, what, whom it concerns or b"", details)

@@ -12,7 +12,7 @@ import random
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from iris.core.ids import shard_of
 from iris_sdk.catalogue import Limits as SdkLimits
@@ -28,7 +28,7 @@ from iris_sim.server import Process, Server
 from iris_sim.trace import Trace
 
 NAMES = ("ada", "bob", "cyn", "dan", "eve", "fay", "gus", "hal")
-EVENTS_MAX = 300_000  # a run with more will never end
+EVENTS_MAX: Final = 300_000  # a run with more will never end
 START_MAX = 60 * SECOND  # until everybody is there
 REST_MAX = 130 * SECOND  # until everything has come to rest after the last fault, or at least one more message went
 REST_PROGRESS_MAX = 1_200 * SECOND

@@ -6,7 +6,7 @@ repeat and delay every one of them: who needs an answer asks again.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from iris.core.frames import Send
 from iris.core.requests import Auth, Request
@@ -99,7 +99,13 @@ class Reauth(NamedTuple):
 
 
 # --- to an edge; the kinds are above those of frames.py ---
-ATTACHED, ATTACH_REFUSED, SESSION_UPDATE, DETACHED, REAUTHED, ATTACH_AGAIN, CLOSE_SESSION = 32, 33, 34, 35, 36, 37, 38
+ATTACHED: Final = 32
+ATTACH_REFUSED: Final = 33
+SESSION_UPDATE: Final = 34
+DETACHED: Final = 35
+REAUTHED: Final = 36
+ATTACH_AGAIN: Final = 37
+CLOSE_SESSION: Final = 38
 
 
 class Attached(NamedTuple):

@@ -8,6 +8,8 @@ HISTORY_GAP.
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris.core import links, mailbox, sessions
 from iris.core.catalogue import CloseCode
 from iris.core.commands import Paged
@@ -15,7 +17,7 @@ from iris.core.rows import ROW_REFUSED, CursorRow, MessageRow
 from iris.core.turn import LoadPage, Now, Turn
 from iris.core.user import BASE_DEVICE, User
 
-FOR_EXPIRY = 3  # purpose of a page: (FOR_EXPIRY,)
+FOR_EXPIRY: Final = 3  # purpose of a page: (FOR_EXPIRY,)
 
 
 def next_horizon(horizon: int, elapsed_ms: int, wall: int, message_days: int, pace: int) -> int:

@@ -7,20 +7,41 @@ tuples of these shapes: a record here is one of them with names.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 # From a client, in the order of ClientFrame's fields.
-HELLO, SEND, ACK, READ, SET_TYPING, WATCH, REFRESH = 1, 2, 3, 4, 5, 6, 7
-CLOSED = 15  # the connection is gone; sent once for each connection whose Hello was handed over
+HELLO: Final = 1
+SEND: Final = 2
+ACK: Final = 3
+READ: Final = 4
+SET_TYPING: Final = 5
+WATCH: Final = 6
+REFRESH: Final = 7
+CLOSED: Final = 15  # the connection is gone; sent once for each connection whose Hello was handed over
 
 # To a client, in the order of ServerFrame's fields.
-WELCOME, ACCEPTED, REJECTED, DELIVER, RECEIPT, READ_SYNC = 1, 2, 3, 4, 5, 6
-PRESENCE, TYPING, GO_AWAY, REFRESHED, PROBLEM = 7, 8, 9, 10, 11
-CLOSE = 15  # send a close frame with this code, then end the connection
+WELCOME: Final = 1
+ACCEPTED: Final = 2
+REJECTED: Final = 3
+DELIVER: Final = 4
+RECEIPT: Final = 5
+READ_SYNC: Final = 6
+PRESENCE: Final = 7
+TYPING: Final = 8
+GO_AWAY: Final = 9
+REFRESHED: Final = 10
+PROBLEM: Final = 11
+CLOSE: Final = 15  # send a close frame with this code, then end the connection
 
-KIND_MESSAGE, KIND_OWN_COPY = 1, 2
-RETRY_NEVER, RETRY_AFTER, RETRY_GAP, RETRY_NEW_STREAM = 1, 2, 3, 4
-STATUS_HIDDEN, STATUS_OFFLINE, STATUS_ONLINE = 1, 2, 3
+KIND_MESSAGE: Final = 1
+KIND_OWN_COPY: Final = 2
+RETRY_NEVER: Final = 1
+RETRY_AFTER: Final = 2
+RETRY_GAP: Final = 3
+RETRY_NEW_STREAM: Final = 4
+STATUS_HIDDEN: Final = 1
+STATUS_OFFLINE: Final = 2
+STATUS_ONLINE: Final = 3
 
 
 class Hello(NamedTuple):

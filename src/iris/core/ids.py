@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import Final
 
-USER_BYTES = 16
-LINK_CODE_BYTES = 5  # 40 bits: five tries hit with a chance of 1 in 200,000 million
+USER_BYTES: Final = 16
+LINK_CODE_BYTES: Final = 5  # 40 bits: five tries hit with a chance of 1 in 200,000 million
 CONVERSATION_BYTES = 2 * USER_BYTES
-EPOCH_MAX = (1 << 21) - 1  # epoch << 32 | counter stays below 2**53: exact in JavaScript
-COUNTER_MAX = (1 << 32) - 1
+EPOCH_MAX: Final = (1 << 21) - 1  # epoch << 32 | counter stays below 2**53: exact in JavaScript
+COUNTER_MAX: Final = (1 << 32) - 1
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case
 _VALUES = {c: i for i, c in enumerate(_ALPHABET)} | {"o": 0, "i": 1, "l": 1}

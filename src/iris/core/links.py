@@ -10,6 +10,7 @@ it is said.
 from __future__ import annotations
 
 import hmac
+from typing import Final
 
 from iris.core import mailbox, sessions
 from iris.core.catalogue import CloseCode, ErrorCode
@@ -18,9 +19,9 @@ from iris.core.rows import CursorRow, DeviceRow, Gone
 from iris.core.turn import Turn
 from iris.core.user import BASE_DEVICE, Device, User
 
-RESTORE_EPOCHS_LOG2 = 12  # a restore raises the epoch by 4,096
-NUMBERS_AT_RESTORE = 1_024  # device numbers left out then: more than a user links between backup and restore
-CLOCK_MARGIN_MS = 120_000  # tokens are taken a little past their expiry (clock leeway); revocations live longer
+RESTORE_EPOCHS_LOG2: Final = 12  # a restore raises the epoch by 4,096
+NUMBERS_AT_RESTORE: Final = 1_024  # device numbers left out then: more than a user links between backup and restore
+CLOCK_MARGIN_MS: Final = 120_000  # tokens are taken a little past their expiry (clock leeway); revocations live longer
 
 
 def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:

@@ -8,6 +8,8 @@ rows behind is cut.
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris.core import presence, pump
 from iris.core.catalogue import CloseCode
 from iris.core.commands import CLOSE_SESSION, CloseSession
@@ -16,9 +18,9 @@ from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
 from iris.core.turn import Turn
 from iris.core.user import Session, User
 
-DAY_MS = 86_400_000
+DAY_MS: Final = 86_400_000
 NO_ID = bytes(16)
-CLOSE_REPEAT_MS = 1_000
+CLOSE_REPEAT_MS: Final = 1_000
 
 
 def next_seq(user: User, turn: Turn) -> int:

@@ -13,7 +13,7 @@ for in its order, so what still counts was moved to this stream before a new mes
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import IntEnum, auto
 from typing import NamedTuple
 
 from iris.core.rows import MarkRow
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     code: int
 
 
-class Verdict(Enum):
+class Verdict(IntEnum):
     """What a Send is."""
 
     NEW = auto()  # the next number, an unknown message

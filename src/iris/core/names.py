@@ -7,6 +7,8 @@ again. Limit: the marks of the newest 16 sources are kept; an older source has l
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris.core import outbox
 from iris.core.catalogue import ErrorCode
 from iris.core.commands import ItemIn, ItemRefused, ItemsDone
@@ -14,7 +16,7 @@ from iris.core.requests import CreateInvite, Done, LookUpName, NameHolders, Refu
 from iris.core.rows import NameRow
 from iris.core.turn import Turn
 
-MARKS_MAX = 16
+MARKS_MAX: Final = 16
 
 
 class Name:

@@ -11,6 +11,7 @@ items per target (asked before a message is accepted), outbox_window of them in 
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from iris.core.commands import ItemIn, RegisterIn
 from iris.core.ids import seq_of
@@ -18,17 +19,17 @@ from iris.core.rows import Gone, InboxMarkRow, OutboxItemRow, OutboxRegisterRow
 from iris.core.turn import Turn
 
 # kinds of item bodies: (kind, ...)
-COPY = 1  # (COPY, conversation, message_id, at, peer_seq, device, payload, content_type, alg): an own-device copy
-CLAIM = 2  # (CLAIM,): a name for the source
-RELEASE = 3  # (RELEASE,): the source's name is free again
-TOMBSTONE = 4  # (TOMBSTONE,): a dead letter's number
+COPY: Final = 1  # (COPY, conversation, message_id, at, peer_seq, device, payload, content_type, alg): an own copy
+CLAIM: Final = 2  # (CLAIM,): a name for the source
+RELEASE: Final = 3  # (RELEASE,): the source's name is free again
+TOMBSTONE: Final = 4  # (TOMBSTONE,): a dead letter's number
 
 # kinds of registers
-DELIVERED = 1  # topic: conversation; value: the highest seq that a device of the source has
-READ = 2  # topic: conversation; value: the highest seq that the source's user has read
-BLOCK = 3  # topic: b""; value: BlockRow.version
+DELIVERED: Final = 1  # topic: conversation; value: the highest seq that a device of the source has
+READ: Final = 2  # topic: conversation; value: the highest seq that the source's user has read
+BLOCK: Final = 3  # topic: b""; value: BlockRow.version
 
-REPEAT_MS_MAX = 60_000
+REPEAT_MS_MAX: Final = 60_000
 ROWS = "iris_outbox_rows"  # a gauge: rows on their way, over all loaded units
 
 

@@ -8,12 +8,14 @@ itself.
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris.core.frames import DELIVER, READ_SYNC, RECEIPT, Deliver, ReadSync, Receipt
 from iris.core.rows import REGISTER_RECEIPT, ROW_REFUSED, MessageRow, RegisterRow
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Session, User
 
-FOR_PUMP = 1  # purpose of a page: Session.purpose(FOR_PUMP)
+FOR_PUMP: Final = 1  # purpose of a page: Session.purpose(FOR_PUMP)
 
 
 def offer(user: User, session: Session, row: MessageRow, before: int, turn: Turn) -> None:

@@ -8,12 +8,20 @@ RocksDB). Times are ms since 1970. How a row becomes bytes is the store adapters
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-ROW_MESSAGE, ROW_OWN_COPY, ROW_REFUSED = 1, 2, 3  # MessageRow.kind; the first two as in iris.v1.Kind
-STATE_REGISTERING, STATE_ACTIVE, STATE_DELETED = 1, 2, 3
-EVERYONE, CONTACTS, NOBODY = 1, 2, 3
-REGISTER_RECEIPT, REGISTER_READ_SYNC = 1, 2
+# MessageRow.kind; the first two as in iris.v1.Kind
+ROW_MESSAGE: Final = 1
+ROW_OWN_COPY: Final = 2
+ROW_REFUSED: Final = 3
+STATE_REGISTERING: Final = 1
+STATE_ACTIVE: Final = 2
+STATE_DELETED: Final = 3
+EVERYONE: Final = 1
+CONTACTS: Final = 2
+NOBODY: Final = 3
+REGISTER_RECEIPT: Final = 1
+REGISTER_READ_SYNC: Final = 2
 
 
 class MessageRow(NamedTuple):

@@ -6,6 +6,9 @@ Deliver wait for it. A lasting refusal spends the number and is stored like a ro
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from iris.core import mailbox, outbox
 from iris.core.catalogue import ErrorCode
 from iris.core.commands import MarksLoaded, SendIn
@@ -25,10 +28,9 @@ from iris.core.rows import CONTACTS, ROW_MESSAGE, DropMark, MarkRow
 from iris.core.turn import LoadMarks, Turn
 from iris.core.user import User
 
-NEW = Verdict.NEW  # looking up a member of an Enum takes 100 ns
-RETRY_MS = 1_000  # what a passing refusal asks the sender to wait
-MAILBOX_RETRY_MS = 30_000
-MINUTE_MS = 60_000
+RETRY_MS: Final = 1_000  # what a passing refusal asks the sender to wait
+MAILBOX_RETRY_MS: Final = 30_000
+MINUTE_MS: Final = 60_000
 
 
 def on_send(user: User, command: SendIn, turn: Turn) -> None:
@@ -46,18 +48,7 @@ def on_send(user: User, command: SendIn, turn: Turn) -> None:
     if mark is None:
         mark = marks[device] = Mark(turn.limits.send_window)
     verdict, known, number = mark.judge(send.stream, send.client_seq, send.answered, send.message_id)
-    if verdict is NEW:
-        _new(user, command, mark, turn)
-    elif known is not None:
-        if verdict is Verdict.MOVED:
-            turn.write(mark.move(user.id, sender, device, known, send.stream, send.client_seq))
-        turn.count("iris_repeats_total")
-        _answer(command, known, turn)
-    elif verdict is Verdict.STALE:
-        mark.close(send.stream)
-        reject(command, turn, ErrorCode.STREAM_STALE, RETRY_NEW_STREAM, current_stream=number)
-    else:
-        reject(command, turn, ErrorCode.SEQUENCE_GAP, RETRY_GAP, expected=number)
+    ANSWERS[verdict](user, command, mark, known, number, turn)
 
 
 def on_marks(user: User, loaded: MarksLoaded, turn: Turn) -> None:
@@ -79,6 +70,41 @@ def on_marks(user: User, loaded: MarksLoaded, turn: Turn) -> None:
         user.marks[loaded.sender] = marks
     for command in user.waiting.pop(loaded.sender, ()):
         on_send(user, command, turn)
+
+
+def _on_new(user: User, command: SendIn, mark: Mark, known: Outcome | None, number: int, turn: Turn) -> None:
+    _new(user, command, mark, turn)
+
+
+def _on_repeat(user: User, command: SendIn, mark: Mark, known: Outcome | None, number: int, turn: Turn) -> None:
+    assert known is not None
+    turn.count("iris_repeats_total")
+    _answer(command, known, turn)
+
+
+def _on_moved(user: User, command: SendIn, mark: Mark, known: Outcome | None, number: int, turn: Turn) -> None:
+    assert known is not None
+    send = command.send
+    turn.write(mark.move(user.id, command.sender, command.device, known, send.stream, send.client_seq))
+    _on_repeat(user, command, mark, known, number, turn)
+
+
+def _on_stale(user: User, command: SendIn, mark: Mark, known: Outcome | None, number: int, turn: Turn) -> None:
+    mark.close(command.send.stream)
+    reject(command, turn, ErrorCode.STREAM_STALE, RETRY_NEW_STREAM, current_stream=number)
+
+
+def _on_gap(user: User, command: SendIn, mark: Mark, known: Outcome | None, number: int, turn: Turn) -> None:
+    reject(command, turn, ErrorCode.SEQUENCE_GAP, RETRY_GAP, expected=number)
+
+
+ANSWERS: dict[int, Callable[[User, SendIn, Mark, Outcome | None, int, Turn], None]] = {
+    Verdict.NEW: _on_new,
+    Verdict.REPEAT: _on_repeat,
+    Verdict.MOVED: _on_moved,
+    Verdict.STALE: _on_stale,
+    Verdict.GAP: _on_gap,
+}
 
 
 def reject(

@@ -9,6 +9,8 @@ were given after its backup, and what waits below such a cursor is nothing that 
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris.core import mailbox, presence, pump, receipts
 from iris.core.catalogue import CloseCode, ErrorCode
 from iris.core.commands import (
@@ -33,10 +35,10 @@ from iris.core.rows import ROW_REFUSED
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Device, Session, User
 
-ATTEMPT_MAX = 1 << 62  # above every attempt: the connection is over
-ATTACHED_MAX = 64  # (edge, device) pairs of a user whose newest Attach is remembered
-FOR_ATTACH = 4  # purpose of a page: (FOR_ATTACH, device)
-FOR_RESUME = 2  # purpose of a page: Session.purpose(FOR_RESUME)
+ATTEMPT_MAX: Final = 1 << 62  # above every attempt: the connection is over
+ATTACHED_MAX: Final = 64  # (edge, device) pairs of a user whose newest Attach is remembered
+FOR_ATTACH: Final = 4  # purpose of a page: (FOR_ATTACH, device)
+FOR_RESUME: Final = 2  # purpose of a page: Session.purpose(FOR_RESUME)
 
 
 def stands(user: User, auth: Auth) -> bool:

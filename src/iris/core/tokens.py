@@ -22,15 +22,16 @@ import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Final
 
 from iris.core.catalogue import ErrorCode
 from iris.core.ids import user_from_text, user_text
 from iris.core.requests import Auth
 
 AUDIENCE = "iris"
-LIFETIME_MS_MAX = 24 * 60 * 60 * 1000
-LEEWAY_MS = 60_000  # how far two clocks may differ, unless configured otherwise
-TOKEN_BYTES_MAX = 4096  # the default of token_bytes_max; the engine may be told to take less
+LIFETIME_MS_MAX: Final = 24 * 60 * 60 * 1000
+LEEWAY_MS: Final = 60_000  # how far two clocks may differ, unless configured otherwise
+TOKEN_BYTES_MAX: Final = 4096  # the default of token_bytes_max; the engine may be told to take less
 _HEADER_BYTES_MAX = 256
 _INTEGER_MAX = 2**53
 _DEVICE_MAX = 2**32 - 1  # uint32 in frames.proto

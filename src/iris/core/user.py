@@ -7,6 +7,8 @@ answer "unknown user", and the unit of an outbox that outlives it.
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris.core.commands import Attach, CloseSession, SendIn
 from iris.core.ids import user_unit
 from iris.core.mark import Mark
@@ -26,7 +28,7 @@ from iris.core.rows import (
     UserRows,
 )
 
-BASE_DEVICE = 0  # the cursor of a user without devices; the next device starts there
+BASE_DEVICE: Final = 0  # the cursor of a user without devices; the next device starts there
 
 
 class Device:

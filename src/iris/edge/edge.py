@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
 from iris.core.commands import (
@@ -49,8 +50,8 @@ from iris.edge.table import TABLE
 from iris.fabric.port import Renewed
 
 FEATURES: tuple[str, ...] = ()  # what this server has beyond version 1
-CONNECTIONS_PER_MS = 1_024  # numbers are times, in parts of a ms: so they rise over restarts, and edges compare
-FRAME_KIND_MAX = 31  # kinds up to here go to the engine as they are
+CONNECTIONS_PER_MS: Final = 1_024  # numbers are times, in parts of a ms: so they rise over restarts, and edges compare
+FRAME_KIND_MAX: Final = 31  # kinds up to here go to the engine as they are
 
 
 class Edge(Sessions):
@@ -228,40 +229,49 @@ class Edge(Sessions):
     def _record(self, item: tuple[object, ...]) -> None:
         kind, conn = item[0], item[1]
         assert isinstance(conn, int)
-        if kind == DETACHED:
-            self.detaching.pop(conn, None)
+        RECORDS[kind](self, conn, self.sessions.get(conn), item)  # type: ignore[index]
+
+    def _on_detached(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        self.detaching.pop(conn, None)
+
+    def _on_attached(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        attached = Attached._make(item)
+        if session is None:  # the Attach came after the Detach
+            self.detach_later(attached.user, conn, attached.number, attached.device)
+        elif session.state is State.ATTACHING and session.attempt == attached.attempt:
+            self._attached(session, attached)
+
+    def _on_close_session(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        close = CloseSession._make(item)
+        if session is None:  # the Attach came after the Detach, and the Attached is lost
+            self.detach_later(close.user, conn, close.number, close.device)
+        else:
+            self.close(session, close.code)
+
+    def _on_attach_refused(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        refused = AttachRefused._make(item)
+        if session is not None and session.state is not State.CLOSING and session.attempt == refused.attempt:
+            self.close(session, refused.close_code)
+
+    def _on_attach_again(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        attempt = AttachAgain._make(item).attempt
+        if session is not None and session.state is not State.CLOSING and session.attempt == attempt:
+            self._attach_anew(session)
+
+    def _on_session_update(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        if session is None or session.state is State.CLOSING:
             return
-        session = self.sessions.get(conn)
-        if kind == ATTACHED:
-            attached = Attached._make(item)
-            if session is None:  # the Attach came after the Detach
-                self.detach_later(attached.user, conn, attached.number, attached.device)
-            elif session.state is State.ATTACHING and session.attempt == attached.attempt:
-                self._attached(session, attached)
-        elif kind == CLOSE_SESSION:
-            close = CloseSession._make(item)
-            if session is None:  # likewise, and the Attached is lost
-                self.detach_later(close.user, conn, close.number, close.device)
-            else:
-                self.close(session, close.code)
-        elif session is None or session.state is State.CLOSING:
+        update = SessionUpdate._make(item)
+        session.copies = update.copies
+        if session.sends is not None:
+            session.sends.rate = update.sends_per_second
+
+    def _on_reauthed(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
+        if session is None or session.state is State.CLOSING:
             return
-        elif kind == ATTACH_REFUSED:
-            refused = AttachRefused._make(item)
-            if session.attempt == refused.attempt:
-                self.close(session, refused.close_code)
-        elif kind == ATTACH_AGAIN:
-            if session.attempt == AttachAgain._make(item).attempt:
-                self._attach_anew(session)
-        elif kind == SESSION_UPDATE:
-            update = SessionUpdate._make(item)
-            session.copies = update.copies
-            if session.sends is not None:
-                session.sends.rate = update.sends_per_second
-        elif kind == REAUTHED:
-            expires_at = Reauthed._make(item).expires_at
-            self.expire_at(session, expires_at)
-            self.to_engine.append(Refreshed(REFRESHED, conn, expires_at))
+        expires_at = Reauthed._make(item).expires_at
+        self.expire_at(session, expires_at)
+        self.to_engine.append(Refreshed(REFRESHED, conn, expires_at))
 
     def _attached(self, session: Session, attached: Attached) -> None:
         session.copies = attached.copies
@@ -293,4 +303,13 @@ class Edge(Sessions):
         )  # fmt: skip
 
 
-assert CLOSED <= FRAME_KIND_MAX
+RECORDS: dict[int, Callable[[Edge, int, Session | None, tuple[object, ...]], None]] = {
+    ATTACHED: Edge._on_attached,
+    ATTACH_REFUSED: Edge._on_attach_refused,
+    ATTACH_AGAIN: Edge._on_attach_again,
+    CLOSE_SESSION: Edge._on_close_session,
+    DETACHED: Edge._on_detached,
+    REAUTHED: Edge._on_reauthed,
+    SESSION_UPDATE: Edge._on_session_update,
+}
+assert CLOSED <= FRAME_KIND_MAX < min(RECORDS)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import Final
 
 from iris.core.requests import Auth
 from iris.edge.nodes import NodeLink
 
-NEVER = 1 << 62  # mono ms
+NEVER: Final = 1 << 62  # mono ms
 
 
 class State(IntEnum):

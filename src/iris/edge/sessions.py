@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
 from iris.core.commands import (
@@ -30,8 +30,8 @@ from iris.core.turn import Now
 from iris.edge.nodes import NodeLink
 from iris.edge.session import NEVER, Session, State
 
-ATTACH_REPEAT_MS = 1_000  # an Attach or Detach without an answer is sent again
-EXPIRY_SLACK_MS = 1_000  # so much after its token a session may end: wall and mono clock drift apart
+ATTACH_REPEAT_MS: Final = 1_000  # an Attach or Detach without an answer is sent again
+EXPIRY_SLACK_MS: Final = 1_000  # so much after its token a session may end: wall and mono clock drift apart
 
 
 class EdgeSettings(NamedTuple):

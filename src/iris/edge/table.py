@@ -6,7 +6,7 @@ The engine has already refused what is not a frame, comes before Hello or is a s
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from iris.core.catalogue import CloseCode, ErrorCode
 from iris.core.commands import AckIn, ReadIn, Reauth, SendIn, TypingIn
@@ -30,9 +30,9 @@ from iris.edge.session import Session, State
 from iris.edge.sessions import Sessions
 
 Frame = tuple[Any, ...]
-WATCHES_PER_SIGNAL = 8  # so many watched users count as one signal: each may be a user to load
-NUMBER_MAX = (1 << 53) - 1  # of streams and of Sends: exact in every language
-PAUSE_MS = 1_000  # what a refusal asks the client to wait
+WATCHES_PER_SIGNAL: Final = 8  # so many watched users count as one signal: each may be a user to load
+NUMBER_MAX: Final = (1 << 53) - 1  # of streams and of Sends: exact in every language
+PAUSE_MS: Final = 1_000  # what a refusal asks the client to wait
 
 
 def _send(edge: Sessions, session: Session, frame: Frame) -> None:

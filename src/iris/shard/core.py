@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from iris.core.catalogue import Limits
 from iris.core.commands import EdgeGone, Loaded, MarksLoaded, NameLoaded, Paged
@@ -23,7 +23,7 @@ from iris.core.turn import Ask, Effects, Now, Turn
 from iris.fabric.port import Renewed, ToUnits
 from iris.shard.edges import EdgeLinks
 
-ROUTES_MAX = 1_000_000  # units whose shard is remembered
+ROUTES_MAX: Final = 1_000_000  # units whose shard is remembered
 ANSWERS = {Loaded, NameLoaded, MarksLoaded, Paged}  # of the store; whole users and pages, which no trace may keep
 
 Note = Callable[[str, int, Sequence[Any]], None]  # told a trace point, the wall time, and the batch that passes it

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from iris.core import mailbox
 from iris.core.commands import Wake
@@ -20,9 +21,9 @@ from iris.core.user import User
 from iris.shard.node import ShardNode
 from iris.store.port import Store
 
-SWEEP_USERS = 100
-AUDIT_USERS = 1_000
-HORIZON_WRITE_MS = 60_000
+SWEEP_USERS: Final = 100
+AUDIT_USERS: Final = 1_000
+HORIZON_WRITE_MS: Final = 60_000
 HORIZON = "horizon"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Final
 
 from rocksdict import Rdict
 
@@ -32,7 +33,7 @@ from iris.store.port import StoreDamaged, StoreError, StoreForeign
 from iris.store.rocks_db import META_COMMIT, META_EPOCH, META_SCHEMA, meta, open_db, scan, scan_prefix
 from iris.store.rocks_open import inspect, read_witness
 
-PROBLEMS_SHOWN = 100
+PROBLEMS_SHOWN: Final = 100
 _PARTS = {
     "names": NAME,
     "node": NODE,

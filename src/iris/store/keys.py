@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from struct import Struct
-from typing import Any
+from typing import Any, Final
 
 from iris.core.ids import CONVERSATION_BYTES, USER_BYTES
 from iris.core.rows import (
@@ -42,15 +42,32 @@ from iris.core.rows import (
     SeenRow,
 )
 
-META, NODE, NAME, SMALL, OUTBOX, MAILBOX, MARKS = b"\x00", b"N", b"A", b"U", b"O", b"M", b"K"
+META: Final = b"\x00"
+NODE: Final = b"N"
+NAME: Final = b"A"
+SMALL: Final = b"U"
+OUTBOX: Final = b"O"
+MAILBOX: Final = b"M"
+MARKS: Final = b"K"
 UNIT_PREFIXES = (SMALL, OUTBOX, MAILBOX, MARKS)  # every row of a user lies under one of these and its id
 UNIT_BYTES = 1 + USER_BYTES
-SEQ_MAX = (1 << 64) - 1
+SEQ_MAX: Final = (1 << 64) - 1
 
 # Tables of U and O. Numbers are never reused.
-ACCOUNT, DEVICE, CURSOR, REGISTER, INBOX_MARK, CONTACT = 1, 2, 3, 4, 5, 6
-BLOCK, BLOCKED_BY, REVOKED, COUNTERS, SEEN, DEAD_LETTER = 7, 8, 9, 10, 11, 12
-OUTBOX_ITEM, OUTBOX_REGISTER = 1, 2
+ACCOUNT: Final = 1
+DEVICE: Final = 2
+CURSOR: Final = 3
+REGISTER: Final = 4
+INBOX_MARK: Final = 5
+CONTACT: Final = 6
+BLOCK: Final = 7
+BLOCKED_BY: Final = 8
+REVOKED: Final = 9
+COUNTERS: Final = 10
+SEEN: Final = 11
+DEAD_LETTER: Final = 12
+OUTBOX_ITEM: Final = 1
+OUTBOX_REGISTER: Final = 2
 
 _U32, _U64 = Struct(">I"), Struct(">Q")
 _SLOT = Struct(">IH")

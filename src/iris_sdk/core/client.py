@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from iris_sdk._pb import frames_pb2 as pb
 from iris_sdk.catalogue import CloseCode, Limits
@@ -26,11 +27,11 @@ from iris_sdk.core.outbox import RETRY_MS, Outbox
 from iris_sdk.core.receiving import Inbox
 from iris_sdk.core.signals import ReadRequests, TypingTable
 
-QUIET_MS = 1000  # so long without a row after Welcome, and catching up is over even below `head`
-EXPIRE_SCAN_MS = 3_600_000
-DAY_MS = 86_400_000
-BACKOFF_DOUBLINGS_MAX = 20
-REPLACED_AGAIN_MS = 60_000  # replaced twice within so long: there is another copy of this device
+QUIET_MS: Final = 1000  # so long without a row after Welcome, and catching up is over even below `head`
+EXPIRE_SCAN_MS: Final = 3_600_000
+DAY_MS: Final = 86_400_000
+BACKOFF_DOUBLINGS_MAX: Final = 20
+REPLACED_AGAIN_MS: Final = 60_000  # replaced twice within so long: there is another copy of this device
 
 
 @dataclass(frozen=True, slots=True)

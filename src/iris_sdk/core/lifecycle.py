@@ -11,7 +11,7 @@ from typing import Final
 
 from iris_sdk.catalogue import CLOSES, CloseCode
 
-LOST_WITHOUT_CODE = 1006
+LOST_WITHOUT_CODE: Final = 1006
 
 
 @unique

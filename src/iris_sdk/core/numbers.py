@@ -8,9 +8,11 @@ frame is acted on: the profile cannot store a number of 64 bits, and its Commit 
 
 from __future__ import annotations
 
+from typing import Final
+
 from iris_sdk._pb import frames_pb2 as pb
 
-NUMBER_MAX = (1 << 53) - 1
+NUMBER_MAX: Final = (1 << 53) - 1
 
 
 def is_sound(frame: pb.ServerFrame) -> bool:

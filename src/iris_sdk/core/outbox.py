@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import Final
 
 from iris_sdk._pb import frames_pb2 as pb
 from iris_sdk.catalogue import ERRORS, ErrorCode
@@ -15,8 +16,8 @@ from iris_sdk.core import effects as fx
 from iris_sdk.core.ledger import Batch, Ledger
 from iris_sdk.core.sending import Answer, Entry, Outbound
 
-SCAN_MS = 1000  # how often unanswered messages are looked at for a repeat
-RETRY_MS = 1000  # where the server names no time
+SCAN_MS: Final = 1000  # how often unanswered messages are looked at for a repeat
+RETRY_MS: Final = 1000  # where the server names no time
 SEND_SHARE = 0.9  # of sends_per_second_max: the rest is for clocks that differ
 
 

@@ -7,7 +7,9 @@ can never be acked over. Acked is only what is durable here.
 
 from __future__ import annotations
 
-REWIND_INTERVAL_MS = 1000  # the server ignores more
+from typing import Final
+
+REWIND_INTERVAL_MS: Final = 1000  # the server ignores more
 
 
 class Cursor:

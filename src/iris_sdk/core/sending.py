@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import Enum, auto
+from typing import Final
 
 
 class Answer(Enum):
@@ -35,7 +36,7 @@ class Entry:
         self.sent_at: int | None = None  # on this connection; None: must be sent
 
 
-GAP_PATIENCE_MS = 1000  # one lost frame makes a gap answer for each one behind it: only the first starts a repeat
+GAP_PATIENCE_MS: Final = 1000  # one lost frame makes a gap answer for each behind it: only the first starts a repeat
 
 
 class Outbound:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-READS_IN_FLIGHT_MAX = 32  # below the server's allowance for signals, also after a long time offline
-TYPING_ROWS_MAX = 1024  # a row ends by itself after typing_ms; above this new ones are not shown
+from typing import Final
+
+READS_IN_FLIGHT_MAX: Final = 32  # below the server's allowance for signals, also after a long time offline
+TYPING_ROWS_MAX: Final = 1024  # a row ends by itself after typing_ms; above this new ones are not shown
 
 
 class ReadRequests:

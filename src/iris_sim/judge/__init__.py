@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.ids import shard_of, user_unit
@@ -29,7 +29,7 @@ from iris_sim.observer import Observer, Step, Violation
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView, WorldView
 
-LOOK_US = 400_000  # between two looks at all that a server holds
+LOOK_US: Final = 400_000  # between two looks at all that a server holds
 
 
 class Judge(Observer):

@@ -7,7 +7,7 @@ typing keep privacy. Closes: a client that keeps the protocol never earns certai
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.catalogue import ERRORS, CloseCode, ErrorCode
@@ -19,11 +19,11 @@ from iris_sim.observer import Violation
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView
 
-SECOND = 1_000_000  # µs
-REVOKED_MS = 1_000  # P6
-REVOKED_TROUBLED_MS = 10_000  # the close is lost and repeated: the promise speaks of whole cuts only, see Limits
-PRIVATE_MS = 2_000  # what was said before a change of privacy may be under way so long
-PRIVATE_TROUBLED_MS = 20_000
+SECOND: Final = 1_000_000  # µs
+REVOKED_MS: Final = 1_000  # P6
+REVOKED_TROUBLED_MS: Final = 10_000  # the close is lost and repeated: the promise speaks of whole cuts only, see Limits
+PRIVATE_MS: Final = 2_000  # what was said before a change of privacy may be under way so long
+PRIVATE_TROUBLED_MS: Final = 20_000
 # Codes that only a client that breaks the protocol, or a server that made a mistake, can bring about.
 UNEARNED = {
     CloseCode.PROTOCOL_ERROR, CloseCode.TEXT_FRAME, CloseCode.INVALID_UTF8, CloseCode.TOO_BIG, CloseCode.SERVER_ERROR,

@@ -6,7 +6,7 @@ word, `ended` when everybody has left. Exemptions are narrow and have names: doc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from iris.core.catalogue import ErrorCode
 from iris.core.frames import STATUS_HIDDEN, STATUS_OFFLINE, STATUS_ONLINE
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView
 
 NOISES = frozenset({"lose", "repeat", "late", "hollow", "partition", "pause"})
-COPY_MS = 5_000  # a device that was linked so shortly before a message of another one may lack its copy
+COPY_MS: Final = 5_000  # a device that was linked so shortly before a message of another one may lack its copy
 HELD_UP = frozenset({"pause", "slow_disk", "slow_reads", "late"})  # faults by which a Send is under way for longer
 STEPS = {"queued": 0, "accepted": 1, "delivered": 2, "read": 3}
 

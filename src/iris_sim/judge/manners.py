@@ -7,7 +7,7 @@ that goes on behind a gap is saved by the next connection, which tells of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.rows import CutMailbox, Write
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from iris_sim.observer import DeviceView
 
 ASK_MS = 2 * REWIND_INTERVAL_MS  # a row is missing: how long until the client asks, once its disk has what it took
-GAP_US = 10_000_000  # rows are gone: how long a connection of a device that lacks them may go on; closes may be lost
+GAP_US: Final = (
+    10_000_000  # rows are gone: how long a connection of a device without them may go on; closes may be lost
+)
 
 
 class _Line:

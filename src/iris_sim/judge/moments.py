@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.ids import direct_conversation, user_unit
@@ -22,13 +22,13 @@ from iris_sim.server import WALL
 if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView
 
-SECOND = 1_000_000  # µs
-DAY_MS = 86_400_000
-WALL_SLACK_MS = 1_000  # between a server's clock and what a client makes of its Welcome
-TOKEN_SLACK_MS = 2_500  # a session may outlive its token by a second; looked at from time to time
-TYPING_SLACK_US = 1_500_000
+SECOND: Final = 1_000_000  # µs
+DAY_MS: Final = 86_400_000
+WALL_SLACK_MS: Final = 1_000  # between a server's clock and what a client makes of its Welcome
+TOKEN_SLACK_MS: Final = 2_500  # a session may outlive its token by a second; looked at from time to time
+TYPING_SLACK_US: Final = 1_500_000
 HOLLOW_US = 14 * SECOND  # batches may come without their contents for so long
-FRAMES_KEPT = 24  # times of a connection's newest frames
+FRAMES_KEPT: Final = 24  # times of a connection's newest frames
 
 
 class Moments:

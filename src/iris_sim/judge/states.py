@@ -5,7 +5,7 @@ Looked at from time to time, after a turn: `look`. Reads the product's own struc
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from iris.core.mailbox import imbalance
 from iris.core.user import User
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from iris.core.catalogue import Limits
     from iris_sim.observer import ServerView
 
-TIMEOUTS_PER_PART = 12  # pending timeouts for each session, detaching connection, user, …: more is a leak
-TIMEOUTS_FREE = 64
+TIMEOUTS_PER_PART: Final = 12  # pending timeouts for each session, detaching connection, user, …: more is a leak
+TIMEOUTS_FREE: Final = 64
 
 
 class States:

@@ -44,7 +44,7 @@ from iris.core.requests import (
     UpdateAccount,
     UpgradePassword,
 )
-from iris.core.rows import CONTACTS, EVERYONE, NOBODY
+from iris.core.rows import CONTACTS
 from tests.support.world import World
 from tests.support.world_client import Client
 from tests.support.world_node import at_once
@@ -244,7 +244,6 @@ def test_settings_are_kept(world: World) -> None:
     account = world.ask(unit, GetAccount(), ada.auth)
     assert isinstance(account, Account)
     assert account[:6] == (ada.user, "ada", "Countess", CONTACTS, CONTACTS, False)
-    assert EVERYONE != CONTACTS != NOBODY
 
 
 def test_a_password_is_upgraded_only_from_the_one_that_was_checked(world: World) -> None:

@@ -1,0 +1,41 @@
+"""The modules that `make compiled` makes do the same as their sources: simulated runs end with the same traces."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPILED = ROOT / "target" / "compiled"
+SEEDS = 10
+PRINT = f"""
+import iris.core.shard, iris_sim.world
+from iris_sim.plan import Plan
+from iris_sim.seed import run_plan
+print(iris.core.shard.__file__.endswith(".so"), iris_sim.world.__file__.endswith(".so"))
+for seed in range({SEEDS}):
+    outcome = run_plan(Plan.make(seed, None))
+    print(seed, outcome.digest, outcome.failure, sorted(outcome.met.items()))
+"""
+
+
+def traces(source: Path) -> list[str]:
+    """What a Python that finds the packages in this folder says."""
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    done = subprocess.run([sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+@pytest.mark.timeout(300)
+def test_what_is_compiled_does_what_its_source_does() -> None:
+    if not (COMPILED / ".stamp").exists():
+        pytest.skip("nothing is compiled here (make compiled)")
+    compiled, interpreted = traces(COMPILED), traces(ROOT / "src")
+    assert compiled[0] == "True True"
+    assert interpreted[0] == "False False"
+    assert compiled[1:] == interpreted[1:]
+    assert len(compiled) == 1 + SEEDS
