@@ -58,7 +58,8 @@ def from_bench(basis: Basis, path: Path) -> Basis:
     for name, old in basis.figures.items():
         value = scenarios.get(old.scenario, {}).get(old.figure)
         if isinstance(value, int | float):
-            renewed[name] = _checked(name, msgspec.structs.replace(old, value=value, source=source))
+            kind = old.kind if old.kind == "extrapolated" else "measured"
+            renewed[name] = _checked(name, msgspec.structs.replace(old, value=value, kind=kind, source=source))
     if not renewed:
         wanted = ", ".join(sorted({one.scenario for one in basis.figures.values() if one.scenario}))
         raise CapacityError(f"{path} has none of the scenarios that are counted with", f"they are {wanted}")

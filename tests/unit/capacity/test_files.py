@@ -117,6 +117,14 @@ def test_a_run_of_the_benchmarks_renews_what_it_has(tmp_path: Path) -> None:
     assert {name for name in old.figures if old.figures[name] != new.figures[name]} == {"cpu_us_per_login"}
 
 
+def test_what_was_calculated_is_measured_then_and_what_was_extrapolated_still_is(tmp_path: Path) -> None:
+    pairs = {"name": "pairs-5000-w1", "engine_cpu_us_per_msg": 20.5}
+    path = run_of_bench(tmp_path / "run.json", pairs, {"name": "idle", "userland_kb_per_conn": 5.0})
+    found = files.from_bench(files.packaged(), path).figures
+    assert (found["engine_cpu_us_per_msg"].value, found["engine_cpu_us_per_msg"].kind) == (20.5, "measured")
+    assert (found["userland_kb_per_conn"].value, found["userland_kb_per_conn"].kind) == (5.0, "extrapolated")
+
+
 def test_what_is_no_run_of_the_benchmarks_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     for text in ("", "[]", "{}", '{"scenarios": [{}]}'):
