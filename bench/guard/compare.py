@@ -8,8 +8,9 @@ from typing import NamedTuple
 Counts = Mapping[str, float]  # by name, such as "pairs.bytecodes" or "decode.instructions"
 
 # By how much a count may differ from its baseline. Counts of bytecodes and calls are exact: this is room for small
-# changes, which add up until somebody says why. Instructions also differ with the C library's variant for the CPU.
-TOLERANCE = {"bytecodes": 0.02, "c_calls": 0.02, "instructions": 0.03}
+# changes, which add up until somebody says why. Instructions also differ with the C library's variant for the CPU, and
+# the compiler shares the crate out among its units anew when another file of it changes (1.3 % were seen).
+TOLERANCE = {"bytecodes": 0.02, "c_calls": 0.02, "instructions": 0.05}
 OTHER_COMPILER = 0.15  # instructions, where the baseline is from another rustc
 
 
