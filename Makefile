@@ -37,7 +37,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: compiled pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: compiled guard guard-update valgrind pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -45,7 +45,7 @@ help: ## this list
 run: $(ENGINE) web-if-possible ## set up, start Iris on loopback, let two sample users talk
 	@exec $(BIN)/iris up
 
-test: setup lint rust-test fuzz-some py-test ## set up, then every check and every test
+test: setup lint rust-test guard fuzz-some py-test ## set up, then every check and every test
 
 setup: $(VENV)/.dev $(ENGINE) ## everything `make test` needs, without testing
 
@@ -73,7 +73,7 @@ lint: setup types ## ruff, generated files, rustfmt, clippy, mypy, stubtest
 	$(PYO3_ENV) cargo clippy --quiet --release --locked --all-targets --features python -- -D warnings
 
 types: setup ## mypy (strict) and the engine's stub against the built module
-	$(BIN)/mypy src scripts tests
+	$(BIN)/mypy src scripts tests bench
 	$(BIN)/python -m mypy.stubtest iris._engine --mypy-config-file pyproject.toml --ignore-disjoint-bases
 
 mutants: setup ## put known bugs in, one at a time: the simulator must catch each
@@ -84,6 +84,12 @@ compiled: setup ## the hot Python modules as C extensions, into target/compiled,
 
 sim: compiled ## SEEDS=5000 simulated clusters (docs/simulator.md)
 	PYTHONPATH=$(CURDIR)/target/compiled $(BIN)/iris sim --seeds $(SEEDS)
+
+guard: setup ## instruction counts of fixed work against their baselines (docs/performance.md)
+	@$(BIN)/python -m bench.guard
+
+guard-update: setup ## takes the counts of now as baselines; REASON='in a sentence, why they changed'
+	@$(BIN)/python -m bench.guard --update '$(REASON)'
 
 rust-test: setup ## cargo test
 	cargo test --quiet --release --locked
@@ -121,6 +127,12 @@ browser: ## Chromium for tests/conformance, where apt can install it
 		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
 		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| echo "iris: no Chromium, and no way to install it here: its tests are skipped" >&2
+
+valgrind: ## valgrind for `make guard`, where apt can install it
+	@command -v valgrind >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends valgrind >/dev/null; } \
+		|| echo "iris: no valgrind, and no way to install it here: the engine's instructions are not counted" >&2
 
 pebble: ## Pebble, the ACME test server, for tests/integration/test_acme.py, where Go is there
 	@command -v pebble >/dev/null || [ -x target/tools/pebble ] \

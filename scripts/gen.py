@@ -1,7 +1,8 @@
 """Generate everything that follows from protocol/: catalogues, reference pages and protobuf code.
 
 Owns the way from protocol/errors.toml, protocol/limits.toml and protocol/iris/v1/*.proto to the committed files that
-`outputs()` lists. Knows nothing of the server. Needs only the standard library and grpcio-tools.
+`outputs()` lists, and from src/iris/capacity/costs.toml to its page. Knows nothing of the server. Needs only the
+standard library and grpcio-tools.
 
     python scripts/gen.py              write the files
     python scripts/gen.py --check      exit 1 and name the files that differ
@@ -311,6 +312,25 @@ At the limit: *refuse* answers with an error, *close* ends the connection, *paus
 
 
 # --- protobuf ---
+def costs_page() -> str:
+    """docs/reference/costs.md, from what `iris capacity` counts with."""
+    kinds = tomllib.loads((ROOT / "src/iris/capacity/costs.toml").read_text(encoding="utf-8"))
+    titles = {"cost": "What Iris costs", "assumption": "What users do, how full nodes are, what others cost"}
+    parts = [
+        "# Costs and assumptions\n\nGenerated from src/iris/capacity/costs.toml."
+        " [capacity.md](../capacity.md) says what each is for.\n"
+        "`iris capacity --set NAME=VALUE` puts another in its place.\n"
+    ]
+    for kind, title in titles.items():
+        head: list[tuple[object, ...]] = [("name", "value", "unit", "kind", "from")]
+        entries = kinds[kind].items()
+        body: list[tuple[object, ...]] = [
+            (f"`{name}`", f"{one['value']:,.10g}", one["unit"], one["kind"], one["source"]) for name, one in entries
+        ]
+        parts.append(f"\n## {title}\n\n{rows(head + body)}")
+    return "".join(parts)
+
+
 def run_protoc(arguments: list[str]) -> None:
     """Run grpcio-tools' protoc on protocol/. Raises SystemExit with its words when it fails."""
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOCOL}", *arguments]
@@ -375,6 +395,7 @@ def outputs() -> dict[str, bytes]:
         "sdk/typescript/src/catalogue.ts": typescript.catalogue(errors, closes, limits),
         "docs/reference/errors.md": errors_page(errors, closes),
         "docs/reference/limits.md": limits_page(limits),
+        "docs/reference/costs.md": costs_page(),
     }
     return {name: text.encode() for name, text in files.items()} | protobuf_outputs()
 
@@ -399,7 +420,10 @@ def main(arguments: list[str]) -> int:
     names = stale(files)
     if arguments == ["--check"]:
         for name in names:
-            print(f"gen: {name} differs from what protocol/ says; run `make gen` and commit it", file=sys.stderr)
+            print(
+                f"gen: {name} differs from what protocol/ or costs.toml says; run `make gen` and commit it",
+                file=sys.stderr,
+            )
         return 1 if names else 0
     for name in names:
         if name not in files:

@@ -8,6 +8,7 @@ mod crowd;
 mod histogram;
 mod link;
 mod pairs;
+mod source;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -53,6 +54,7 @@ numbers! {
     threads = 1,
     concurrency = 64,   // connections of a thread that are being opened
     rounds = 1,         // how often all connect
+    per_source = 20000, // connections from one loopback address, which has some 28,000 ports
     hold_ms = 0,        // how long they stay, where no messages are sent
     pairs = 0,          // 1: connections 2n and 2n + 1 exchange messages; 0: they only connect
     window = 1,         // messages a sender has unanswered

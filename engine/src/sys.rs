@@ -2,7 +2,7 @@
 
 use std::io;
 use std::mem;
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -156,6 +156,21 @@ fn option(socket: &impl AsRawFd, level: i32, name: i32, value: i32) -> io::Resul
         )
     })
     .map(drop)
+}
+
+/// Connects from a given address. The port is chosen with the target in view, so that each source has all ports.
+pub fn connect_from(source: Ipv4Addr, target: SocketAddr) -> io::Result<TcpStream> {
+    // SAFETY: no pointers.
+    let socket =
+        own(unsafe { libc::socket(libc::AF_INET, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) })?;
+    option(&socket, libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    let (from, from_length) = socket_address(SocketAddr::from((source, 0)));
+    // SAFETY: a live address of the length given.
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const from).cast(), from_length) })?;
+    let (to, to_length) = socket_address(target);
+    // SAFETY: as above.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const to).cast(), to_length) })?;
+    Ok(TcpStream::from(socket))
 }
 
 fn socket_address(address: SocketAddr) -> (libc::sockaddr_storage, libc::socklen_t) {

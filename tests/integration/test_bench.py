@@ -68,11 +68,17 @@ def test_idle_connections_are_measured(tmp_path: Path) -> None:
     found = measured("idle", "--quick", folder=tmp_path)
     assert (found["name"], found["connections"]) == ("idle", 200)
     assert found["rss_after_mb"] >= found["rss_before_mb"] > 0
+    parts = found["engine_kb_per_conn"] + found["python_kb_per_conn"]
+    assert parts == pytest.approx(found["userland_kb_per_conn"], rel=0.2), "the parts are the whole"
+    assert found["engine_kb_per_conn"] > 1, "a TLS connection alone is more"
+    assert found["idle_cpu_us_per_conn_s"] is None, "too short to have been pinged"
 
 
 def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert bench("pears", folder=tmp_path).returncode == 2
     assert bench("pairs", "--window", "0", folder=tmp_path).returncode == 2
+    for wrong in ("0", "-1", "nan", "3601", "long"):
+        assert bench("idle", "--hold", wrong, folder=tmp_path).returncode == 2
     done = bench("idle", "--connections", "1000000000", folder=tmp_path)
     assert done.returncode == 1
     assert "ulimit" in done.stderr

@@ -31,7 +31,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "app": PORTS | SHELLS | {"certificates", "config", "logs", "metrics", "admin", "observe"},
     "__main__": {"cli"},
     "bench": {"core", "config", "_engine"},  # drives a server from outside, through the SDK
-    "cli": PORTS | SHELLS | {"bench", "certificates", "config", "logs", "metrics", "admin", "app"},
+    "capacity": set(),
+    "cli": PORTS | SHELLS | {"bench", "capacity", "certificates", "config", "logs", "metrics", "admin", "app"},
 }
 USES_SDK = {"bench", "cli"}  # the only parts of iris that may import iris_sdk
 # What a core would have to do without in the simulator: clocks, chance, files, sockets, tasks, logs, the environment.
@@ -41,7 +42,8 @@ IMPURE = {
     "time", "urllib", "uuid",
 }  # fmt: skip
 PURE_FILES = (
-    "src/iris/core/", "src/iris_sdk/core", "src/iris_torture/facts", "src/iris_torture/judge", "src/iris_torture/trend",
+    "src/iris/core/", "src/iris/capacity/model", "src/iris/capacity/report", "src/iris_sdk/core",
+    "src/iris_torture/facts", "src/iris_torture/judge", "src/iris_torture/trend",
 )  # fmt: skip
 # Libraries that only one part may know, so that another can take their place.
 OWNED = {"rocksdict": {"store"}, "fastapi": {"http"}, "starlette": {"http"}, "jwt": {"http"}, "typer": {"cli"},

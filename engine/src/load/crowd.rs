@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::link::{Link, Target};
-use super::{Observer, Plan, Report, Shared, MS};
+use super::{source, Observer, Plan, Report, Shared, MS};
 use crate::codec::pb::{self, server_frame::Body};
 use crate::codec::ClientFrame;
 use crate::sys::{Epoll, Ready, IN, OUT};
@@ -105,7 +105,11 @@ impl<'a> Crowd<'a> {
             features: Vec::new(),
             client: "iris-bench".into(),
         };
-        let opened = Link::open(self.target, hello, self.shared.now()).and_then(|link| {
+        let (number, now) = (self.part.start + index, self.shared.now());
+        let socket = source::connect(self.plan.address, number, self.plan.numbers.per_source);
+        let socket = socket.map_err(|error| error.to_string());
+        let opened = socket.and_then(|socket| Link::open(self.target, socket, hello, now));
+        let opened = opened.and_then(|link| {
             self.epoll
                 .add(link.fd(), IN, index as u64)
                 .map_err(|error| error.to_string())?;

@@ -68,9 +68,13 @@ pub struct Link {
 }
 
 impl Link {
-    /// Connects and begins the handshake; `flush` sends what is due.
-    pub fn open(target: &Target, hello: pb::Hello, now: u64) -> Result<Self, String> {
-        let socket = TcpStream::connect(target.address).map_err(told)?;
+    /// Begins the handshake on a socket to the target; `flush` sends what is due.
+    pub fn open(
+        target: &Target,
+        socket: TcpStream,
+        hello: pb::Hello,
+        now: u64,
+    ) -> Result<Self, String> {
         socket.set_nonblocking(true).map_err(told)?;
         socket.set_nodelay(true).map_err(told)?;
         let tls = ClientConnection::new(Arc::clone(&target.config), target.name.clone())

@@ -21,6 +21,7 @@ SCENARIOS: dict[str, Callable[[Options, Progress], dict[str, Any]]] = {
     "idle": scenarios.idle,
     "login": scenarios.login,
 }
+HOLD_SECONDS_MAX = 3600
 FILES_BASE = 256  # open files of this process besides the connections
 
 
@@ -81,6 +82,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     idle = commands.add_parser("idle", parents=[common], help="memory per idle connection")
     idle.add_argument("--connections", type=_whole, help="how many (default 5000)")
+    idle.add_argument("--hold", type=_seconds, metavar="SECONDS", help="of silence (default 2; CPU from 20)")
     login = commands.add_parser("login", parents=[common], help="CPU per log-in")
     login.add_argument("--users", type=_whole, help="how many (default 500)")
     login.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
@@ -94,7 +96,7 @@ def _options(chosen: argparse.Namespace) -> list[Options]:
     options = Options(folder)
     if chosen.quick:
         options = scenarios.quick(options)
-    names = ("pairs", "rate", "seconds", "payload", "connections", "users", "rounds", "concurrency", "threads")
+    names = ("pairs", "rate", "seconds", "payload", "connections", "hold", "users", "rounds", "concurrency", "threads")
     given = {name: value for name in names if (value := getattr(chosen, name, None)) is not None}
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
     _raise_file_limit(max(2 * options.pairs, options.connections if chosen.what == "idle" else 0))
@@ -116,6 +118,13 @@ def _whole(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= HOLD_SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"seconds, above 0 and at most {HOLD_SECONDS_MAX}")
     return number
 
 

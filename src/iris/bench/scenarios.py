@@ -16,12 +16,14 @@ from typing import Any
 from iris import _engine
 from iris.bench import probe
 from iris.bench.errors import BenchError
+from iris.bench.memory import Memory, figures, memory
 from iris.bench.people import Person, register
 from iris.bench.report import Progress, per, percentiles
 from iris.bench.server import HOST, BenchServer
 
 QUIET_S = 10.0  # how long the server may take to see that everybody left
 SETTLE_S = 1.0
+HOLD_PINGS_S = 20.0  # every connection is pinged once or twice in it: less says nothing of CPU
 WARM_PEOPLE = 50  # who come and go before memory is looked at, so that what is made once is there
 ACCEPTED = 'iris_messages_total{kind="accepted"}'
 
@@ -39,6 +41,7 @@ class Options:
     payload: int = 128
     ack_delay_ms: int = 20
     connections: int = 5000
+    hold: float = 2.0
     users: int = 500
     rounds: int = 6
     concurrency: int = 32
@@ -142,36 +145,41 @@ def idle(options: Options, progress: Progress) -> dict[str, Any]:
         _load(server, people[:WARM_PEOPLE], options, {}, lambda moment, done: None)
         _wait_until_empty(server)
         time.sleep(SETTLE_S)
-        rss_before, kernel_before = probe.rss_bytes(server.pid), probe.socket_memory_bytes()
-        held: list[tuple[int, int | None]] = []
+        before = memory(server.pid)
+        held: list[Memory] = []
+        clocks: list[tuple[float, probe.Cpu]] = []
 
         def on_moment(moment: str, done: int) -> None:
             progress("connections", done, len(people))
             if moment == "held":
-                held.append((probe.rss_bytes(server.pid), probe.socket_memory_bytes()))
+                held.append(memory(server.pid))
+            if moment in ("arrived", "held"):
+                clocks.append((time.monotonic(), probe.cpu(server.pid)))
 
-        numbers = {"hold_ms": int(SETTLE_S * 2000)}
+        numbers = {"hold_ms": int(options.hold * 1000)}
         result = _load(server, people, options, numbers, on_moment)
         _refuse(result["faults"], server)
         configuration = _configuration(options, server, numbers)
         server.stop()
     count = len(people)
-    rss_after, kernel_after = held[0]
-    userland = (rss_after - rss_before) / count / 1024
-    # Both ends are on this machine and cost the kernel the same: half of it is the server's.
-    kernel = None
-    if kernel_before is not None and kernel_after is not None:
-        kernel = (kernel_after - kernel_before) / 2 / count / 1024
+    (start, then), (end, now) = clocks
+    silence = 0.0 if options.hold < HOLD_PINGS_S else count * (end - start)
     return {
         "name": "idle",
         "connections": count,
-        "userland_kb_per_conn": round(userland, 2),
-        "kernel_kb_per_conn": None if kernel is None else round(kernel, 2),
-        "all_in_kb_per_conn": None if kernel is None else round(userland + kernel, 2),
-        "rss_before_mb": round(rss_before / 1e6, 1),
-        "rss_after_mb": round(rss_after / 1e6, 1),
+        **figures(count, before, held[0]),
+        **idle_cpu(now - then, silence),
         **percentiles(result["histograms"]["login"], "login_"),
         "configuration": configuration,
+    }
+
+
+def idle_cpu(spent: probe.Cpu, silence: float) -> dict[str, float | None]:
+    """µs for a connection and a second of its silence, by group of threads; None where there was too little silence."""
+    groups = {"": spent.total, **{f"{name}_": seconds for name, seconds in sorted(spent.threads.items())}}
+    return {
+        f"idle_{name}cpu_us_per_conn_s": round(seconds * 1e6 / silence, 2) if silence else None
+        for name, seconds in groups.items()
     }
 
 

@@ -394,6 +394,31 @@ def bench(context: typer.Context) -> None:
     raise typer.Exit(main(list(context.args)))
 
 
+@app.command(rich_help_panel=OPERATING)
+def capacity(
+    dau: Annotated[
+        int | None,
+        typer.Option("--dau", metavar="N", min=1, max=20_000_000_000, help="Daily users.  [the plan's four phases]"),
+    ] = None,
+    region: Annotated[
+        list[str] | None,
+        typer.Option("--region", metavar="NAME[=PERCENT]", help="Of the price table; may be repeated.  [the first]"),
+    ] = None,
+    prices: Annotated[Path | None, typer.Option("--prices", metavar="FILE", help="Your price table (TOML).")] = None,
+    bench: Annotated[
+        Path | None, typer.Option("--bench", metavar="FILE", help="Costs from your own iris bench --json.")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Another figure; may be repeated.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Count the nodes, disks and dollars that so many users take. See docs/capacity.md."""
+    from iris.cli.capacity import capacity as run
+
+    raise typer.Exit(run(dau, region or [], prices, bench, set_ or [], json))
+
+
 @app.command(
     rich_help_panel=OPERATING,
     add_help_option=False,

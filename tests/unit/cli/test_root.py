@@ -15,10 +15,10 @@ from iris import __version__
 from iris.cli.root import run
 
 COMMANDS = ["serve", "up", "demo", "user", "login", "send", "tail", "chat", "join", "devices", "store", "config",
-            "keys", "invite", "bench", "trace"]  # fmt: skip
+            "keys", "invite", "bench", "capacity", "trace"]  # fmt: skip
 LEAVES = ["serve", "up", "demo", "user add", "login", "send", "tail", "chat", "join", "invite", "devices",
           "store check", "store backup", "store restore", "config show", "keys rotate", "invite create",
-          "trace"]  # fmt: skip
+          "capacity", "trace"]  # fmt: skip
 SLOW = [
     "pydantic",
     "structlog",
