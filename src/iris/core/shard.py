@@ -143,10 +143,9 @@ class Shard:
     def handle(self, command: Command) -> None:
         """Take one command for a unit of this shard."""
         kind = command.__class__
-        action = USER_ACTIONS.get(kind)
         unit = command[0]
         assert isinstance(unit, bytes)
-        if action is None:
+        if kind not in USER_ACTIONS:
             if isinstance(command, Loaded):
                 self._loaded(command)
             elif isinstance(command, NameLoaded):
@@ -160,7 +159,7 @@ class Shard:
         user = self.users.get(unit)
         if user is not None:
             user.touched = True
-            action(user, command, self._turn)
+            USER_ACTIONS[kind](user, command, self._turn)
         else:
             self._park(unit, command)
 

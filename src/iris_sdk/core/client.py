@@ -21,7 +21,7 @@ from iris_sdk._pb import frames_pb2 as pb
 from iris_sdk.catalogue import CloseCode, Limits
 from iris_sdk.core import effects as fx
 from iris_sdk.core.ledger import Ledger
-from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, TABLE, Input, State, reconnect_after
+from iris_sdk.core.lifecycle import CONNECTED, IN_SESSION, REFUSED, TABLE, Input, State, reconnect_after
 from iris_sdk.core.numbers import is_sound, sooner
 from iris_sdk.core.outbox import RETRY_MS, Outbox
 from iris_sdk.core.receiving import Inbox
@@ -175,7 +175,7 @@ class ClientCore:
         if self.state in IN_SESSION:
             self._effects.append(fx.CloseConnection(CloseCode.NORMAL))
             self._session_over()
-        if (self.state, Input.LOGGED_OUT) in TABLE:
+        if Input.LOGGED_OUT not in REFUSED[self.state]:
             self._enter(Input.LOGGED_OUT, CloseCode.TOKEN_REVOKED.name)
 
     def opened(self) -> None:
@@ -229,9 +229,9 @@ class ClientCore:
                 self._welcome(frame.welcome, now)
             return
         if self.state in IN_SESSION:
-            handler = _HANDLERS.get(frame.WhichOneof("body") or "")
-            if handler is not None:
-                handler(self, frame, now)
+            kind = frame.WhichOneof("body") or ""
+            if kind in _HANDLERS:
+                _HANDLERS[kind](self, frame, now)
 
     def tick(self, now: int, jitter: float) -> None:
         """Time has passed."""

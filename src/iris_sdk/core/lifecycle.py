@@ -44,7 +44,7 @@ class Input(Enum):
 
 _S, _I = State, Input
 
-TABLE: Final[dict[tuple[State, Input], State]] = {
+TABLE: dict[tuple[State, Input], State] = {
     (_S.OFFLINE, _I.START): _S.AUTHORISING,
     (_S.OFFLINE, _I.STOP): _S.OFFLINE,
     (_S.AUTHORISING, _I.TOKEN): _S.CONNECTING,
