@@ -14,9 +14,11 @@ fail() {
 
 case "${1:-}" in
 python)
-    for name in ${PYTHON:-} python3 python3.13 python3.12 python3.11 python; do
+    # The system's own first: distributions build it with profile-guided optimisation, version managers mostly do not.
+    for name in ${PYTHON:-} /usr/bin/python3 python3 python3.13 python3.12 python3.11 python; do
         path=$(command -v "$name" 2>/dev/null) || continue
         "$path" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue
+        "$path" -c 'import ensurepip, venv' 2>/dev/null || [ "$name" != /usr/bin/python3 ] || [ -n "${PYTHON:-}" ] || continue
         "$path" -c 'import ensurepip, venv' 2>/dev/null ||
             fail "$path cannot make virtual environments; install its venv package (Debian, Ubuntu: apt install python3-venv)"
         "$path" -c 'import sys; print(sys.executable)'
