@@ -23,8 +23,8 @@ STAMP = OUT / ".stamp"
 FOLDERS = ("iris/core", "iris/edge", "iris_sdk/core", "iris_sim", "iris_sim/judge")
 FILES = (
     "iris/fabric/port.py", "iris/shard/core.py", "iris/shard/edges.py", "iris/shard/upkeep.py", "iris/store/checks.py",
-    "iris/store/codec.py", "iris/store/contents.py", "iris/store/keys.py", "iris/store/memory_rows.py", "iris_sdk/ids.py",
-    "iris_sdk/rows.py", "iris_sdk/store.py",
+    "iris/store/codec.py", "iris/store/contents.py", "iris/store/keys.py", "iris/store/memory_rows.py",
+    "iris_sdk/ids.py", "iris_sdk/rows.py", "iris_sdk/store.py",
 )  # fmt: skip
 # Left to the interpreter: shells with tasks, what patches others, what is met once in a run.
 INTERPRETED = {
