@@ -51,6 +51,7 @@ macro_rules! numbers {
 
 numbers! {
     threads = 1,
+    plain = 0,          // 1: TCP without TLS
     concurrency = 64,   // connections of a thread that are being opened
     rounds = 1,         // how often all connect
     hold_ms = 0,        // how long they stay, where no messages are sent
@@ -151,7 +152,10 @@ pub fn run(plan: &Plan, observer: Observer<'_>) -> Result<Report, String> {
         return Err("pairs need an even number of connections".into());
     }
     let threads = plan.numbers.threads.clamp(1, (total as u64).div_ceil(2)) as usize;
-    let target = Target::new(plan.address, &plan.root)?;
+    let target = match plan.numbers.plain {
+        0 => Target::new(plan.address, &plan.root)?,
+        _ => Target::plain(plan.address),
+    };
     let shared = Shared {
         clock: Instant::now(),
         barrier: Barrier::new(threads),

@@ -15,6 +15,7 @@ import pytest
 
 from iris import _engine
 from iris.bench.people import Person, register
+from iris.bench.relay import Relay
 from iris.bench.server import HOST, BenchServer
 from iris.core.ids import user_text
 
@@ -54,6 +55,23 @@ def test_a_paced_load_keeps_its_pace(tmp_path: Path) -> None:
     found = measured("pairs", "--quick", "--pairs", "5", "--rate", "200", "--seconds", "2", folder=tmp_path)
     assert found["name"] == "pairs-5-r200"
     assert found["msgs_per_s"] == pytest.approx(200, rel=0.2)
+
+
+@pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["tcp", "tls"])
+def test_the_floor_is_measured_by_the_same_load(tls: tuple[str, ...], tmp_path: Path) -> None:
+    found = measured("floor", "--pairs", "5", "--window", "4", "--seconds", "1", *tls, folder=tmp_path)
+    assert found["name"] == f"floor-{'tls' if tls else 'tcp'}-5-w4"
+    assert found["accepted_total"] == found["delivered_total"] > found["messages"] > 0
+    assert 0 < found["server_cpu_us_per_msg"] < 1000
+    assert 0 < found["reads_per_msg"] <= 2.1  # a Send and an Ack, if not together with others
+    assert 0 < found["writes_per_msg"] <= 3.1  # Accepted, Deliver, Receipt
+    assert ("none" in found["configuration"]["tls"]) != bool(tls)
+
+
+def test_a_relay_ends_with_whoever_started_it() -> None:
+    with Relay(tls=False) as relay:
+        assert relay.done()["messages"] == 0
+        assert relay.stop() == 0
 
 
 def test_log_ins_are_measured(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`iris bench pairs | idle | login`: reads the command line, runs the scenarios, prints the figures."""
+"""`iris bench pairs | floor | idle | login`: reads the command line, runs the scenarios, prints the figures."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from iris.bench import probe, scenarios
+from iris.bench import probe
 from iris.bench.errors import BenchError
+from iris.bench.floor import floor
+from iris.bench.idle import idle
+from iris.bench.login import login
+from iris.bench.options import Options
+from iris.bench.pairs import pairs
 from iris.bench.report import Progress, document, table
-from iris.bench.scenarios import Options
+from iris.bench.server import BenchServer
+from iris.bench.stage import Stage
 
-SCENARIOS: dict[str, Callable[[Options, Progress], dict[str, Any]]] = {
-    "pairs": scenarios.pairs,
-    "idle": scenarios.idle,
-    "login": scenarios.login,
-}
+SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {"pairs": pairs, "idle": idle, "login": login}
 FILES_BASE = 256  # open files of this process besides the connections
 
 
@@ -32,7 +34,7 @@ def main(args: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else 2
     progress = Progress()
     try:
-        found = [SCENARIOS[chosen.what](options, progress) for options in _options(chosen)]
+        found = [_play(chosen.what, options, progress) for options in _options(chosen)]
     except BenchError as error:
         progress.clear()
         sys.stderr.write(f"iris: {error}\n{error.detail}\n")
@@ -48,6 +50,16 @@ def main(args: Sequence[str]) -> int:
     return 0
 
 
+def _play(what: str, options: Options, progress: Progress) -> dict[str, Any]:
+    """One scenario on a server of its own."""
+    if what == "floor":
+        return floor(options, progress)
+    with BenchServer(options.folder, {}) as server:
+        found = SCENARIOS[what](Stage(server, progress), options)
+        server.stop()
+    return found
+
+
 def _parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--quick", action="store_true", help="a small run, to see that it works")
@@ -59,8 +71,20 @@ def _parser() -> argparse.ArgumentParser:
         prog="iris bench",
         description="Measure `iris serve` as shipped: a fresh server on loopback, with TLS and its own data folder.",
     )
-    commands = parser.add_subparsers(dest="what", required=True, metavar="pairs | idle | login")
-    pairs = commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts")
+    commands = parser.add_subparsers(dest="what", required=True, metavar="pairs | floor | idle | login")
+    _add_pairs(commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts"))
+    relay = commands.add_parser("floor", parents=[common], help="the same with a relay that does nothing else")
+    _add_pairs(relay)
+    relay.add_argument("--tls", action="store_true", help="TLS instead of plain TCP")
+    memory = commands.add_parser("idle", parents=[common], help="memory per idle connection")
+    memory.add_argument("--connections", type=_whole, help="how many (default 5000)")
+    logins = commands.add_parser("login", parents=[common], help="CPU per log-in")
+    logins.add_argument("--users", type=_whole, help="how many (default 500)")
+    logins.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
+    return parser
+
+
+def _add_pairs(pairs: argparse.ArgumentParser) -> None:
     pairs.add_argument("--pairs", type=_whole, help="senders, each with one receiver (default 100)")
     pairs.add_argument(
         "--window",
@@ -79,12 +103,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MS",
         help="how long a sender's Ack of receipts waits for a Send to travel with (default 20)",
     )
-    idle = commands.add_parser("idle", parents=[common], help="memory per idle connection")
-    idle.add_argument("--connections", type=_whole, help="how many (default 5000)")
-    login = commands.add_parser("login", parents=[common], help="CPU per log-in")
-    login.add_argument("--users", type=_whole, help="how many (default 500)")
-    login.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
-    return parser
 
 
 def _options(chosen: argparse.Namespace) -> list[Options]:
@@ -93,12 +111,12 @@ def _options(chosen: argparse.Namespace) -> list[Options]:
         raise BenchError(f"there is no folder {folder}")
     options = Options(folder)
     if chosen.quick:
-        options = scenarios.quick(options)
-    names = ("pairs", "rate", "seconds", "payload", "connections", "users", "rounds", "concurrency", "threads")
+        options = replace(options, pairs=20, seconds=2.0, warm=0.5, connections=200, users=50, rounds=2)
+    names = ("pairs", "rate", "seconds", "payload", "connections", "users", "rounds", "concurrency", "threads", "tls")
     given = {name: value for name in names if (value := getattr(chosen, name, None)) is not None}
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
     _raise_file_limit(max(2 * options.pairs, options.connections if chosen.what == "idle" else 0))
-    if chosen.what != "pairs" or options.rate:
+    if chosen.what not in ("pairs", "floor") or options.rate:
         return [options]
     return [replace(options, window=window) for window in chosen.window]
 

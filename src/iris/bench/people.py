@@ -25,8 +25,10 @@ class Person(NamedTuple):
     token: str
 
 
-def register(server: BenchServer, count: int, progress: Callable[[str, int, int], None]) -> list[Person]:
-    """So many new users, each logged in. progress: what, done, of how many. Raises BenchError."""
+def register(
+    server: BenchServer, count: int, progress: Callable[[str, int, int], None], first: int = 0
+) -> list[Person]:
+    """Make users from number `first` on, each logged in. progress: what, done, of how many. Raises BenchError."""
     context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(server.root))
     people: list[Person] = []
     errors: list[BaseException] = []
@@ -43,7 +45,7 @@ def register(server: BenchServer, count: int, progress: Callable[[str, int, int]
                     progress("users", len(people), count)
                 if number is None:
                     return
-                person = _person(connection, f"bench_{number}", password)
+                person = _person(connection, f"bench_{first + number}", password)
                 with lock:
                     people.append(person)
         except (OSError, http.client.HTTPException, BenchError) as error:

@@ -37,6 +37,8 @@ SHOWN = {
     "receipt_p99_ms": "Send to Receipt, p99 ms",
     "msgs_per_fsync": "messages per fsync",
     "fsync_mean_ms": "fsync, mean ms",
+    "reads_per_msg": "reads of sockets per message",
+    "writes_per_msg": "writes to sockets per message",
     "refused": "Sends refused for a while and repeated",
     "userland_kb_per_conn": "memory of the server per connection, KB",
     "kernel_kb_per_conn": "memory of the kernel per connection, KB",

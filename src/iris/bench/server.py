@@ -48,8 +48,8 @@ class BenchServer:
         self._temporary = tempfile.TemporaryDirectory(prefix="iris-bench-", dir=self._parent)
         self.folder = Path(self._temporary.name)
         self.root, key = _engine.self_signed(HOST)
-        (self.folder / "certificate.pem").write_text(_pem("CERTIFICATE", self.root))
-        (self.folder / "key.pem").write_text(_pem("PRIVATE KEY", key))
+        (self.folder / "certificate.pem").write_text(pem("CERTIFICATE", self.root))
+        (self.folder / "key.pem").write_text(pem("PRIVATE KEY", key))
         self.start()
         return self
 
@@ -134,6 +134,7 @@ class BenchServer:
         said.put(None)
 
 
-def _pem(label: str, der: bytes) -> str:
+def pem(label: str, der: bytes) -> str:
+    """DER as the text that certificate files hold."""
     text = base64.encodebytes(der).decode()
     return f"-----BEGIN {label}-----\n{text}-----END {label}-----\n"
