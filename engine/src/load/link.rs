@@ -25,7 +25,7 @@ const READ_BYTES: usize = 4096; // what rustls takes in one read
 pub struct Target {
     address: SocketAddr,
     name: ServerName<'static>,
-    config: Option<Arc<ClientConfig>>, // none: plain TCP
+    configs: Vec<Arc<ClientConfig>>, // none: plain TCP; one; or one for each connection, with its session
 }
 
 impl Target {
@@ -34,12 +34,12 @@ impl Target {
         Self {
             address,
             name: ServerName::from(address.ip()),
-            config: None,
+            configs: Vec::new(),
         }
     }
 
-    /// `root` is the certificate to trust, in DER.
-    pub fn new(address: SocketAddr, root: &[u8]) -> Result<Self, String> {
+    /// `root` is the certificate to trust, in DER. So many connections take up their earlier TLS session when they come again.
+    pub fn new(address: SocketAddr, root: &[u8], resuming: usize) -> Result<Self, String> {
         let wrong = |error: rustls::Error| format!("the certificate cannot be trusted: {error}");
         let mut roots = RootCertStore::empty();
         roots
@@ -52,10 +52,16 @@ impl Target {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.resumption = Resumption::disabled(); // every handshake is a full one
+        let mut configs = vec![config; resuming.max(1)];
+        if resuming > 0 {
+            for config in &mut configs {
+                config.resumption = Resumption::in_memory_sessions(1);
+            }
+        }
         Ok(Self {
             address,
             name: ServerName::from(address.ip()),
-            config: Some(Arc::new(config)),
+            configs: configs.into_iter().map(Arc::new).collect(),
         })
     }
 }
@@ -74,16 +80,19 @@ pub struct Link {
     output: Vec<u8>,
     pub blocked: bool, // the kernel takes no more: epoll is asked to tell
     pub opened_at: u64,
+    pub welcomed: bool,
 }
 
 impl Link {
     /// Connects and begins the handshake; `flush` sends what is due.
-    pub fn open(target: &Target, hello: pb::Hello, now: u64) -> Result<Self, String> {
+    pub fn open(target: &Target, index: usize, hello: pb::Hello, now: u64) -> Result<Self, String> {
         let socket = TcpStream::connect(target.address).map_err(told)?;
         socket.set_nonblocking(true).map_err(told)?;
         socket.set_nodelay(true).map_err(told)?;
-        let config = target.config.clone();
+        let configs = &target.configs;
+        let config = configs.get(index).or(configs.first());
         let tls = config
+            .cloned()
             .map(|config| ClientConnection::new(config, target.name.clone()))
             .transpose()
             .map_err(|error| error.to_string())?;
@@ -101,6 +110,7 @@ impl Link {
             output: request.into_bytes(),
             blocked: false,
             opened_at: now,
+            welcomed: false,
         })
     }
 

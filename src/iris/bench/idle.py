@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from iris.bench import probe
 from iris.bench.options import Options
@@ -12,6 +12,14 @@ from iris.bench.stage import Stage, load, refuse
 
 SETTLE_S = 1.0
 WARM_PEOPLE = 50  # who come and go before memory is looked at, so that what is made once is there
+
+
+class Memory(NamedTuple):
+    """Bytes at one moment: the server's, of it the heaps of its threads, the kernel's for all sockets."""
+
+    resident: int
+    threads: int
+    kernel: int | None
 
 
 def idle(stage: Stage, options: Options) -> dict[str, Any]:
@@ -23,7 +31,7 @@ def idle(stage: Stage, options: Options) -> dict[str, Any]:
     stage.wait_until_empty()
     time.sleep(SETTLE_S)
     before = _memory(stage)
-    held: list[_Memory] = []
+    held: list[Memory] = []
 
     def on_moment(moment: str, done: int) -> None:
         stage.progress("connections", done, len(people))
@@ -42,25 +50,29 @@ def idle(stage: Stage, options: Options) -> dict[str, Any]:
     }
 
 
-_Memory = tuple[int, int | None]  # the server's resident bytes, the kernel's for sockets
+def _memory(stage: Stage) -> Memory:
+    pid = stage.server.pid
+    return Memory(probe.rss_bytes(pid), probe.thread_heap_bytes(pid), probe.socket_memory_bytes())
 
 
-def _memory(stage: Stage) -> _Memory:
-    return probe.rss_bytes(stage.server.pid), probe.socket_memory_bytes()
-
-
-def memory_figures(count: int, before: _Memory, after: _Memory) -> dict[str, Any]:
+def memory_figures(count: int, before: Memory, after: Memory) -> dict[str, Any]:
     """KB for each of `count` connections."""
-    userland = (after[0] - before[0]) / count / 1024
+
+    def kb(grown: float) -> float:
+        return round(grown / count / 1024, 2)
+
+    userland, engine = after.resident - before.resident, after.threads - before.threads
     # Both ends are on this machine and cost the kernel the same: half of it is the server's.
     kernel = None
-    if before[1] is not None and after[1] is not None:
-        kernel = (after[1] - before[1]) / 2 / count / 1024
+    if before.kernel is not None and after.kernel is not None:
+        kernel = (after.kernel - before.kernel) / 2
     return {
         "connections": count,
-        "userland_kb_per_conn": round(userland, 2),
-        "kernel_kb_per_conn": None if kernel is None else round(kernel, 2),
-        "all_in_kb_per_conn": None if kernel is None else round(userland + kernel, 2),
-        "rss_before_mb": round(before[0] / 1e6, 1),
-        "rss_after_mb": round(after[0] / 1e6, 1),
+        "userland_kb_per_conn": kb(userland),
+        "python_kb_per_conn": kb(userland - engine),
+        "engine_kb_per_conn": kb(engine),
+        "kernel_kb_per_conn": None if kernel is None else kb(kernel),
+        "all_in_kb_per_conn": None if kernel is None else kb(userland + kernel),
+        "rss_before_mb": round(before.resident / 1e6, 1),
+        "rss_after_mb": round(after.resident / 1e6, 1),
     }

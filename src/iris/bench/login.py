@@ -1,4 +1,4 @@
-"""Full log-ins (TCP, TLS handshake, upgrade, Hello, session): server CPU for each."""
+"""Log-ins (TCP, TLS handshake, upgrade, Hello, session), with full handshakes or resumed ones: server CPU for each."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from iris.bench.errors import BenchError
 from iris.bench.options import Options
 from iris.bench.report import per, percentiles
 from iris.bench.stage import Stage, load, refuse
+
+RESUMED = "iris_engine_resumed_total"
 
 
 def login(stage: Stage, options: Options) -> dict[str, Any]:
@@ -32,15 +34,19 @@ def login(stage: Stage, options: Options) -> dict[str, Any]:
             spent.append(probe.cpu(server.pid) - started.pop())
             walls[-1] += time.monotonic()
 
-    numbers = {"rounds": options.rounds}
+    # Resumed: the first round is full, to have sessions to resume; it does not count.
+    first = int(options.resume)
+    numbers = {"rounds": options.rounds + first, "resume": first}
     result = load(server, people, options, numbers, on_moment)
     refuse(result["faults"], server)
-    if result["counts"]["arrived"] != total:
-        raise BenchError(f"{result['counts']['arrived']} of {total} log-ins", server.output)
+    arrived, resumed = result["counts"]["arrived"] - first * options.users, server.metrics()[RESUMED]
+    if arrived != total or resumed != first * total:
+        raise BenchError(f"{arrived} of {total} log-ins, {resumed:.0f} of them resumed", server.output)
+    del spent[:first], walls[:first]
     cpu = sum(one.total for one in spent)
     groups = {name: sum(one.threads.get(name, 0.0) for one in spent) for name in spent[0].threads}
     return {
-        "name": "login",
+        "name": "login-resumed" if options.resume else "login",
         "logins": total,
         "server_cpu_us": per(cpu, total),
         **{f"{name}_cpu_us": per(seconds, total) for name, seconds in sorted(groups.items())},

@@ -24,3 +24,6 @@ class Options:
     concurrency: int = 32
     threads: int = 1
     tls: bool = True
+    resume: bool = False
+    late: int = 2
+    backlog: int = 10_000

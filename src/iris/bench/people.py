@@ -7,6 +7,7 @@ import json
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,9 +27,17 @@ class Person(NamedTuple):
 
 
 def register(
-    server: BenchServer, count: int, progress: Callable[[str, int, int], None], first: int = 0
+    server: BenchServer,
+    count: int,
+    progress: Callable[[str, int, int], None],
+    *,
+    first: int = 0,
+    deadline: float | None = None,
 ) -> list[Person]:
-    """Make users from number `first` on, each logged in. progress: what, done, of how many. Raises BenchError."""
+    """Make users from number `first` on, each logged in; fewer when the monotonic time is `deadline`.
+
+    progress: what, done, of how many. Raises BenchError.
+    """
     context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(server.root))
     people: list[Person] = []
     errors: list[BaseException] = []
@@ -39,7 +48,7 @@ def register(
     def work() -> None:
         connection = http.client.HTTPSConnection(HOST, server.port, timeout=TIMEOUT_S, context=context)
         try:
-            while not errors:
+            while not errors and (deadline is None or time.monotonic() < deadline):
                 with lock:
                     number = next(numbers, None)
                     progress("users", len(people), count)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+THREAD_HEAP_BYTES = 64 << 20  # glibc's HEAP_MAX_SIZE where addresses have 64 bits
 # Kernel objects that every TCP connection has, at either end.
 SOCKET_SLABS = {"TCP", "sock_inode_cache", "filp", "eventpoll_epi"}
 MEMORY_FILE_SYSTEMS = {"tmpfs", "ramfs"}
@@ -63,6 +64,18 @@ def _stat(pid: int) -> list[str]:
 def rss_bytes(pid: int) -> int:
     """Resident memory of a process."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def thread_heap_bytes(pid: int) -> int:
+    """Resident bytes of the heaps of all threads but the first; glibc puts each at a multiple of its full size."""
+    total, counts = 0, False
+    for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        fields = line.split()
+        if not fields[0].endswith(":"):  # the head of a mapping: addresses, rights, offset, device, inode, name
+            counts = int(fields[0].partition("-")[0], 16) % THREAD_HEAP_BYTES == 0 and len(fields) == 5
+        elif counts and fields[0] == "Rss:":
+            total += int(fields[1]) * 1024
+    return total
 
 
 def socket_memory_bytes() -> int | None:

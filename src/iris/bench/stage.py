@@ -59,11 +59,18 @@ class Stage:
         self._people: list[Person] = []
         self._taken = 0
 
-    def reserve(self, count: int) -> None:
-        """Make users until so many are left that nobody has taken."""
-        missing = self._taken + count - len(self._people)
+    @property
+    def left(self) -> int:
+        """Users that nobody has taken."""
+        return len(self._people) - self._taken
+
+    def reserve(self, count: int, deadline: float | None = None) -> int:
+        """Make users until so many are left, or the monotonic time is `deadline`; how many are left then."""
+        missing = count - self.left
         if missing > 0:
-            self._people += register(self.server, missing, self.progress, first=len(self._people))
+            first = len(self._people)
+            self._people += register(self.server, missing, self.progress, first=first, deadline=deadline)
+        return self.left
 
     def borrow(self, count: int) -> list[Person]:
         """Users to whom no message has come, and none must: another scenario may have them after this one."""
@@ -111,7 +118,8 @@ def load_configuration(options: Options, numbers: dict[str, int]) -> dict[str, A
     shared = {"threads": options.threads, "concurrency": options.concurrency}
     if "pairs" in numbers:
         shared["pairs"] = options.pairs
-    return {"load": {**numbers, **shared}, "tls": "1.3, full handshakes" if not numbers.get("plain") else "none"}
+    handshakes = "resumed" if numbers.get("resume") else "full"
+    return {"load": {**numbers, **shared}, "tls": "none" if numbers.get("plain") else f"1.3, {handshakes} handshakes"}
 
 
 def load(
