@@ -18,6 +18,7 @@ from iris.bench.people import Person, register
 from iris.bench.relay import Relay
 from iris.bench.server import HOST, BenchServer
 from iris.core.ids import user_text
+from tests.support.engine import eventually
 
 
 def bench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -120,6 +121,15 @@ def test_all_scenarios_come_in_one_run(tmp_path: Path) -> None:
     assert [verdict["figure"] for verdict in found["login"]["budgets"]] == ["server_cpu_us"]
     assert list(tmp_path.iterdir()) == []
     assert set(found) == {"pairs-4-w1", "pairs-4-w8", "pairs-6-w1"} | SHAPES.keys()
+
+
+def test_a_run_that_is_ended_leaves_no_server(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "iris", "bench", "pairs", "--seconds", "600", "--folder", str(tmp_path)]
+    run = subprocess.Popen(words, cwd=tmp_path)
+    eventually(lambda: bool(list(tmp_path.glob("iris-bench-*/data/*"))), "a server with data")
+    run.terminate()
+    assert run.wait(60) == 130
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_relay_ends_with_whoever_started_it() -> None:

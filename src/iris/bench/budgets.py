@@ -28,6 +28,7 @@ BUDGETS: dict[str, tuple[Budget, ...]] = {
     ),
     "idle": (Budget("userland_kb_per_conn", 5), Budget("all_in_kb_per_conn", 10)),
     "login": (Budget("server_cpu_us", 300),),
+    "paced-50": (Budget("p99_ms", 20),),
     "storm": (Budget("p99_ms", 100),),
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import resource
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -42,6 +43,7 @@ def main(args: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     progress = Progress()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server must not outlive this process
     try:
         found = _found(chosen, progress)
     except BenchError as error:

@@ -50,12 +50,19 @@ class BenchServer:
         self.root, key = _engine.self_signed(HOST)
         (self.folder / "certificate.pem").write_text(pem("CERTIFICATE", self.root))
         (self.folder / "key.pem").write_text(pem("PRIVATE KEY", key))
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self._clean_up()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(STOP_S)

@@ -30,9 +30,10 @@ class Sizes:
     many_pairs: int = 5000
     register_s: float = 240.0
     storm_rate: int = 1000
+    paced_percents: tuple[int, ...] = (10, 25, 50, 75)
 
 
-QUICK = Sizes(register_s=140.0)
+QUICK = Sizes(register_s=120.0, paced_percents=())
 
 
 def quick_options(options: Options) -> Options:
@@ -48,7 +49,9 @@ def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
         many = replace(
             options, pairs=_register(stage, options, sizes), seconds=2 * options.seconds, warm=2 * options.warm
         )
-        found = [outcome(name, play) for name, play in _plays(stage, options, sizes, many)]
+        found: list[Scenario] = []
+        for name, play in _plays(stage, options, sizes, many, found):
+            found.append(outcome(name, play))
         server.stop()
     return found
 
@@ -56,13 +59,15 @@ def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
 def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
     deadline = time.monotonic() + sizes.register_s
-    few = 6 * options.pairs + 2 * options.late + options.users
+    few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
     stage.reserve(few)
     left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
     return max(1, min(sizes.many_pairs, (left - few) // 2))
 
 
-def _plays(stage: Stage, options: Options, sizes: Sizes, many: Options) -> Iterator[tuple[str, Callable[[], Scenario]]]:
+def _plays(
+    stage: Stage, options: Options, sizes: Sizes, many: Options, found: list[Scenario]
+) -> Iterator[tuple[str, Callable[[], Scenario]]]:
     # The first two only borrow users: no message may have reached them.
     yield "login", partial(login, stage, options)
     yield "login-resumed", partial(login, stage, replace(options, resume=True))
@@ -70,6 +75,10 @@ def _plays(stage: Stage, options: Options, sizes: Sizes, many: Options) -> Itera
     for chosen in (replace(options, window=1), replace(options, window=8), replace(many, window=1)):
         name = f"pairs-{chosen.pairs}-w{chosen.window}"
         yield name, partial(beside_floor, stage, chosen)
+    full = max((one.get("msgs_per_s", 0.0) for one in found), default=0.0)
+    for percent in sizes.paced_percents if full else ():
+        rate = max(1, int(full * percent / 100))
+        yield f"paced-{percent}", partial(paced, stage, replace(options, rate=rate), percent)
     yield "catch-up", partial(catch_up, stage, options)
     yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
 
@@ -79,6 +88,11 @@ def beside_floor(stage: Stage, options: Options) -> Scenario:
     tcp = floor(replace(options, tls=False), stage.progress)
     tls = floor(options, stage.progress)
     return with_floors(pairs(stage, options), tcp, tls)
+
+
+def paced(stage: Stage, options: Options, percent: int) -> Scenario:
+    """Messages by the clock, at a share of the highest throughput of the same run."""
+    return {**pairs(stage, options), "name": f"paced-{percent}", "percent": percent, "rate": options.rate}
 
 
 def with_floors(scenario: Scenario, tcp: Scenario, tls: Scenario) -> Scenario:
