@@ -83,7 +83,7 @@ def _budgets(scenarios: Sequence[Scenario]) -> str:
     for one in scenarios:
         for verdict in one["budgets"]:
             sign = "≥" if verdict["at_least"] else "≤"
-            meaning = SHOWN[verdict["figure"]].strip()
+            meaning = _meaning(verdict["figure"])
             bound, value = f"{sign} {verdict['budget']:,g}", _number(verdict["measured"])
             rows.append([f"`{one['name']}`", meaning, value, bound, VERDICTS[verdict["met"]]])
     return _table(["scenario", "figure", "measured", "budget", "verdict"], rows)
@@ -92,8 +92,12 @@ def _budgets(scenarios: Sequence[Scenario]) -> str:
 def _columns(scenarios: Sequence[Scenario]) -> str:
     """A column for each scenario, a row for each figure that one of them has."""
     names = [name for name in SHOWN if any(name in one for one in scenarios)]
-    rows = [[SHOWN[name].strip(), *(_number(one.get(name)) for one in scenarios)] for name in names]
+    rows = [[_meaning(name), *(_number(one.get(name)) for one in scenarios)] for name in names]
     return _table(["figure", *(f"`{one['name']}`" for one in scenarios)], rows)
+
+
+def _meaning(figure: str) -> str:
+    return SHOWN[figure].replace("  of it", "… of it")
 
 
 def _number(value: float | None) -> str:
@@ -110,7 +114,7 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def plots(document: Document) -> dict[str, str]:
     """Latency by load and CPU by batch, as SVG by file name; none that would show nothing."""
     paced = [one for one in document["scenarios"] if "percent" in one and "error" not in one]
-    batched = [one for one in document["scenarios"] if one.get("msgs_per_fsync") and "python_cpu_us_per_msg" in one]
+    batched = [one for one in paced if one["msgs_per_fsync"]]  # the same pairs at each pace
     found = {}
     if paced:
         series = {

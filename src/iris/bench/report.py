@@ -22,10 +22,10 @@ LIBRARIES = ("rocksdict", "fastapi", "uvicorn", "protobuf")
 SHOWN = {
     "server_cpu_us_per_msg": "server CPU per message, µs (all threads, user and system)",
     "python_cpu_us_per_msg": "  of it the Python main thread",
+    "engine_cpu_us_per_msg": "  of it the engine's threads",
     "floor_cpu_us_per_msg": "the floor's CPU per message, µs (TLS)",
     "tcp_floor_cpu_us_per_msg": "the floor's CPU per message, µs (plain TCP)",
     "ratio_to_floor": "server's CPU, times the floor's (TLS)",
-    "engine_cpu_us_per_msg": "  of it the engine's threads",
     "msgs_per_s": "messages per second, accepted and durable",
     "accepted_p50_ms": "Send to Accepted, p50 ms",
     "accepted_p99_ms": "Send to Accepted, p99 ms",

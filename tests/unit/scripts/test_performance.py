@@ -17,10 +17,15 @@ def scenario(name: str, **figures: Any) -> dict[str, Any]:
 
 
 def example() -> dict[str, Any]:
-    costs = {"python_cpu_us_per_msg": 30.0, "engine_cpu_us_per_msg": 9.0, "ratio_to_floor": 2.0}
-    pairs = scenario("pairs-100-w1", server_cpu_us_per_msg=61.5, msgs_per_s=14375.2, msgs_per_fsync=47.0, **costs)
+    costs = {
+        "server_cpu_us_per_msg": 61.5,
+        "python_cpu_us_per_msg": 30.0,
+        "engine_cpu_us_per_msg": 9.0,
+        "ratio_to_floor": 2.0,
+    }
+    pairs = scenario("pairs-100-w1", msgs_per_s=14375.2, msgs_per_fsync=47.0, **costs)
     times = {"p50_ms": 3.0, "p99_ms": 21.0, "receipt_p50_ms": 9.0, "receipt_p99_ms": 28.0}
-    paced = scenario("paced-50", percent=50, msgs_per_s=7000.0, **times)
+    paced = scenario("paced-50", percent=50, msgs_per_s=7000.0, msgs_per_fsync=9.6, **costs, **times)
     failed = {"name": "storm", "error": "it broke", "detail": ""}
     return document([pairs, paced, scenario("login", server_cpu_us=179.0), failed])
 
@@ -58,6 +63,7 @@ def test_plots_show_every_point() -> None:
     picture = ElementTree.fromstring(found["latency-by-load.svg"])
     circles = picture.findall("{http://www.w3.org/2000/svg}circle")
     assert len(circles) == 4
+    assert found["cpu-by-batch.svg"].count("<circle") == 3
     assert performance.plots(document([scenario("login", server_cpu_us=179.0)])) == {}
 
 
