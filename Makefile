@@ -23,6 +23,7 @@ SEEDS ?= 5000
 PYTEST_ARGS ?=
 SECONDS ?= 600
 SOAK_ARGS ?=
+BENCH_ARGS ?=
 KILLS ?= 100
 CUTS ?= 20
 CREATIONS ?= 10
@@ -37,7 +38,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: compiled guard guard-update valgrind pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: bench compiled guard guard-update valgrind pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -138,6 +139,11 @@ pebble: ## Pebble, the ACME test server, for tests/integration/test_acme.py, whe
 	@command -v pebble >/dev/null || [ -x target/tools/pebble ] \
 		|| { command -v go >/dev/null && GOBIN=$(CURDIR)/target/tools GOFLAGS= go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE); } \
 		|| echo "iris: no Pebble, and no Go to build it: its tests are skipped" >&2
+
+bench: setup ## every benchmark (15 minutes at most), then the figures of docs/performance.md
+	@mkdir -p target/bench
+	@$(BIN)/iris bench all --json $(BENCH_ARGS) >target/bench/figures.json; code=$$?; \
+	[ -s target/bench/figures.json ] && $(BIN)/python -m scripts.performance target/bench/figures.json; exit $$code
 
 soak: setup ## load with churn for SECONDS (600): is everything flat, and nothing lost?
 	$(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)

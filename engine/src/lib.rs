@@ -11,6 +11,7 @@ mod conn;
 mod dialog;
 mod ending;
 pub mod engine;
+pub mod floor;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 pub mod handover;

@@ -3,6 +3,7 @@
 //! It knows what the protocol asks of a client and nothing of the server's inside. `run` blocks; what happens is told to an
 //! observer in the calling thread, at moments at which it may take its time (to read the server's CPU clock, say).
 
+mod catch_up;
 mod certificate;
 mod crowd;
 mod histogram;
@@ -52,11 +53,14 @@ macro_rules! numbers {
 
 numbers! {
     threads = 1,
+    plain = 0,          // 1: TCP without TLS
     concurrency = 64,   // connections of a thread that are being opened
     rounds = 1,         // how often all connect
     per_source = 20000, // connections from one loopback address, which has some 28,000 ports
+    resume = 0,         // 1: from the second round on they take up their TLS sessions
     hold_ms = 0,        // how long they stay, where no messages are sent
     pairs = 0,          // 1: connections 2n and 2n + 1 exchange messages; 0: they only connect
+    backlog = 0,        // messages that wait for the second of each pair when it comes; 0: both come at once
     window = 1,         // messages a sender has unanswered
     rate = 0,           // messages per second; 0: each sender sends as soon as its window allows
     payload_bytes = 128,
@@ -149,11 +153,15 @@ pub fn run(plan: &Plan, observer: Observer<'_>) -> Result<Report, String> {
     if total == 0 || plan.users.len() != total || plan.users.iter().any(|user| user.len() != 16) {
         return Err("a load needs a token and a user id of 16 bytes for every connection".into());
     }
-    if plan.numbers.pairs != 0 && total % 2 == 1 {
+    if (plan.numbers.pairs != 0 || plan.numbers.backlog != 0) && total % 2 == 1 {
         return Err("pairs need an even number of connections".into());
     }
     let threads = plan.numbers.threads.clamp(1, (total as u64).div_ceil(2)) as usize;
-    let target = Target::new(plan.address, &plan.root)?;
+    let resuming = total * usize::from(plan.numbers.resume != 0);
+    let target = match plan.numbers.plain {
+        0 => Target::new(plan.address, &plan.root, resuming)?,
+        _ => Target::plain(plan.address),
+    };
     let shared = Shared {
         clock: Instant::now(),
         barrier: Barrier::new(threads),
@@ -195,12 +203,16 @@ fn play<'a>(
         Ok(crowd) => crowd,
         Err(error) => panic!("no epoll: {error}"), // no descriptors left: nothing can be measured
     };
-    for _ in 0..plan.numbers.rounds {
+    // Where a backlog is made, the second of each pair comes later.
+    let step = 1 + usize::from(plan.numbers.backlog != 0);
+    let who: Vec<usize> = (0..crowd.part.len()).step_by(step).collect();
+    for round in 0..plan.numbers.rounds {
+        crowd.round = round;
         crowd.tell("round");
         if !shared.meet() {
             break;
         }
-        crowd.arrive();
+        crowd.arrive(&who);
         if !shared.meet() {
             break;
         }
@@ -209,7 +221,9 @@ fn play<'a>(
         if !shared.meet() {
             break;
         }
-        if plan.numbers.pairs != 0 {
+        if plan.numbers.backlog != 0 {
+            catch_up::play(&mut crowd);
+        } else if plan.numbers.pairs != 0 {
             pairs::exchange(&mut crowd);
         } else {
             crowd.hold();

@@ -8,15 +8,17 @@ use std::path::PathBuf;
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{IntoPyDict, PyBytes, PyDict, PyList, PyString, PyTuple};
 
 use crate::codec::{self, pb, ClientFrame, Encoder, Form};
 use crate::engine::{self, Error, Options};
+use crate::floor::{Done, Relay};
 use crate::handover::Event;
 use crate::limits::Limits;
 use crate::load;
 use crate::proxy::Network;
 use crate::stats::STATES;
+use crate::{sys, tls};
 
 create_exception!(
     _engine,
@@ -396,6 +398,41 @@ fn run_load<'py>(
     Ok(result)
 }
 
+/// Runs the relay of floor.rs on a free port until the descriptor `control` ends. Tells `ready` with the port, and `done` with
+/// its counters whenever something comes from `control`.
+#[pyfunction]
+#[pyo3(signature = (*, host, certificate, key, control, tell))]
+fn relay(
+    py: Python<'_>,
+    host: &str,
+    certificate: Option<&[u8]>,
+    key: Option<&[u8]>,
+    control: i32,
+    tell: Py<PyAny>,
+) -> PyResult<()> {
+    let config = match certificate.zip(key) {
+        Some((chain, key)) => tls::tickets()
+            .and_then(|tickets| tls::server_config(chain, key, false, tickets))
+            .map(Some)
+            .map_err(EngineError::new_err)?,
+        None => None,
+    };
+    let listener = sys::listen((address(host)?, 0).into(), false)?;
+    let ready = [("port", u64::from(listener.local_addr()?.port()))];
+    tell.call1(py, ("ready", ready.into_py_dict(py)?))?;
+    let relay = Relay::new(listener, config)?;
+    let mut raised = None;
+    let asked = |done: Done| {
+        let told = Python::attach(|py| {
+            let counts = done.counts().into_py_dict(py)?;
+            tell.call1(py, ("done", counts)).map(drop)
+        });
+        raised = raised.take().or(told.err());
+    };
+    py.detach(|| relay.run(control, asked))?;
+    raised.map_or(Ok(()), Err)
+}
+
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Engine>()?;
@@ -403,5 +440,6 @@ fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(source_digest, module)?)?;
     module.add_function(wrap_pyfunction!(self_signed, module)?)?;
     module.add_function(wrap_pyfunction!(run_load, module)?)?;
+    module.add_function(wrap_pyfunction!(relay, module)?)?;
     Ok(())
 }

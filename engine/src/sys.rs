@@ -67,6 +67,13 @@ impl Signal {
     }
 }
 
+/// Takes some bytes from a readable descriptor; false when it has ended.
+pub fn has_input(fd: RawFd) -> bool {
+    let mut bytes = [0_u8; 64];
+    // SAFETY: a live array of the size given.
+    unsafe { libc::read(fd, bytes.as_mut_ptr().cast(), bytes.len()) > 0 }
+}
+
 pub struct Epoll(OwnedFd);
 
 impl Epoll {

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, final
 
-__all__ = ["Engine", "EngineError", "load", "self_signed", "source_digest"]
+__all__ = ["Engine", "EngineError", "load", "relay", "self_signed", "source_digest"]
 
 class EngineError(Exception):
     """The engine cannot do what was asked: its options or the order of calls are wrong."""
@@ -48,3 +48,11 @@ def load(
     numbers: dict[str, int],
     on_moment: Callable[[str, int], None],
 ) -> dict[str, Any]: ...
+def relay(
+    *,
+    host: str,
+    certificate: bytes | None,
+    key: bytes | None,
+    control: int,
+    tell: Callable[[str, dict[str, int]], None],
+) -> None: ...

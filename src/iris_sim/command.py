@@ -6,6 +6,8 @@ import sys
 import time
 
 from iris_sim import report
+from iris_sim.coverage import RUN_SEEDS
+from iris_sim.directed import BY_SEED, plan_of
 from iris_sim.names import FAULTS
 from iris_sim.plan import Plan
 from iris_sim.runs import run_seeds
@@ -22,12 +24,15 @@ def run(
     if steps is not None or trace:
         return _one(first, kinds, steps, trace=trace, shrink=shrink)
     began = time.monotonic()
-    progress = report.Progress(seeds)
-    total = run_seeds(range(first, first + seeds), kinds, jobs=jobs, failures_max=failures, told=progress.told)
+    wanted = [*range(first, first + seeds)]
+    if kinds is None and seeds >= RUN_SEEDS:
+        wanted += BY_SEED
+    progress = report.Progress(len(wanted))
+    total = run_seeds(wanted, kinds, jobs=jobs, failures_max=failures, told=progress.told)
     progress.over()
     _say(report.summary(total, time.monotonic() - began))
     for outcome in total.failures:
-        _explain(outcome, Plan.make(outcome.seed, kinds), shrink=shrink and outcome is total.failures[0])
+        _explain(outcome, plan_of(outcome.seed, kinds), shrink=shrink and outcome is total.failures[0])
     lacks = report.uncovered(total) if kinds is None and not total.failures else ""
     if lacks:
         _say(lacks)
@@ -55,7 +60,7 @@ def _kinds(faults: str | None) -> frozenset[str] | None:
 
 def _one(seed: int, kinds: frozenset[str] | None, steps: str | None, *, trace: bool, shrink: bool) -> int:
     """One seed, or some of its steps, with everything that happens when that is asked for."""
-    plan = Plan.make(seed, kinds)
+    plan = plan_of(seed, kinds)
     if steps is not None:
         kept = {int(number) for number in steps.split(",") if number.isdigit()}
         plan = plan.only(lambda step: step.number in kept)

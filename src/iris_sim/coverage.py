@@ -1,7 +1,7 @@
 """What a run has met: rows of the state tables, kinds of faults and operations. Trivial seeds prove nothing.
 
-While `watching`, each table is replaced by a copy that notes which rows are looked up. `missing` names what a whole run
-has not hit; what cannot be hit is argued in UNREACHABLE, row by row.
+While `watching`, each table is replaced by one that takes its rows from it as they are looked up. `missing` names what
+a whole run has not hit; what cannot be hit is argued in UNREACHABLE, row by row.
 """
 
 from __future__ import annotations
@@ -67,17 +67,17 @@ def _label(row: Any) -> str:
 
 
 class _Noted(dict[Any, Any]):
-    """A table that notes the rows that are taken with [ ]: compiled code asks neither `get` nor `in` of a subclass."""
+    """A table that holds the rows that were taken with [ ]; compiled code asks neither `get` nor `in` of a subclass."""
 
-    __slots__ = ("hits",)
+    __slots__ = ("rows",)
 
     def __init__(self, rows: dict[Any, Any]) -> None:
-        super().__init__(rows)
-        self.hits: set[Any] = set()
+        super().__init__()
+        self.rows = rows
 
-    def __getitem__(self, key: Any) -> Any:
-        self.hits.add(key)
-        return super().__getitem__(key)
+    def __missing__(self, key: Any) -> Any:
+        row = self[key] = self.rows[key]
+        return row
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def watching(found: Counter[str]) -> Iterator[None]:
         for back in undo:
             back()
         for title, noted in tables:
-            found.update(f"{title} {_label(row)}" for row in noted.hits if row in noted)
+            found.update(f"{title} {_label(row)}" for row in noted)
 
 
 def everything() -> set[str]:

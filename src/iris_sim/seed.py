@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from iris_sim.coverage import watching
+from iris_sim.directed import plan_of
 from iris_sim.judge import Judge
 from iris_sim.names import FAULTS, OPERATIONS
 from iris_sim.observer import Violation
@@ -42,7 +43,7 @@ class Outcome:
 
 def run_seed(seed: int, faults: frozenset[str] | None = None, *, full_trace: bool = False) -> Outcome:
     """Run one seed with all kinds of faults, or only with these."""
-    return run_plan(Plan.make(seed, faults), full_trace=full_trace)
+    return run_plan(plan_of(seed, faults), full_trace=full_trace)
 
 
 def run_plan(plan: Plan, *, full_trace: bool = False, cover: bool = True) -> Outcome:

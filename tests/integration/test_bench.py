@@ -15,8 +15,10 @@ import pytest
 
 from iris import _engine
 from iris.bench.people import Person, register
+from iris.bench.relay import Relay
 from iris.bench.server import HOST, BenchServer
 from iris.core.ids import user_text
+from tests.support.engine import eventually
 
 
 def bench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -54,6 +56,86 @@ def test_a_paced_load_keeps_its_pace(tmp_path: Path) -> None:
     found = measured("pairs", "--quick", "--pairs", "5", "--rate", "200", "--seconds", "2", folder=tmp_path)
     assert found["name"] == "pairs-5-r200"
     assert found["msgs_per_s"] == pytest.approx(200, rel=0.2)
+
+
+@pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["tcp", "tls"])
+def test_the_floor_is_measured_by_the_same_load(tls: tuple[str, ...], tmp_path: Path) -> None:
+    found = measured("floor", "--pairs", "5", "--window", "4", "--seconds", "1", *tls, folder=tmp_path)
+    assert found["name"] == f"floor-{'tls' if tls else 'tcp'}-5-w4"
+    assert found["accepted_total"] == found["delivered_total"] > found["messages"] > 0
+    assert 0 < found["server_cpu_us_per_msg"] < 1000
+    assert 0 < found["reads_per_msg"] <= 2.1  # a Send and an Ack, if not together with others
+    assert 0 < found["writes_per_msg"] <= 3.1  # Accepted, Deliver, Receipt
+    assert ("none" in found["configuration"]["tls"]) != bool(tls)
+
+
+def test_resumed_log_ins_are_measured(tmp_path: Path) -> None:
+    found = measured("login", "--users", "20", "--rounds", "2", "--resume", folder=tmp_path)
+    assert (found["name"], found["logins"]) == ("login-resumed", 40)  # the full ones before them do not count
+    rows = found["histograms_ns"]
+    assert [sum(count for _, count in rows[name]) for name in ("full_login", "login")] == [20, 40]
+
+
+def test_a_device_that_comes_late_gets_everything(tmp_path: Path) -> None:
+    found = measured("catch-up", "--late", "2", "--backlog", "300", folder=tmp_path)
+    assert (found["name"], found["messages"]) == ("catch-up", 600)  # more than one deliver window
+    assert found["server_cpu_us_per_msg"] > 0
+    assert 0 < found["login_p50_ms"] < found["caught_up_p50_ms"]
+    assert sum(count for _, count in found["histograms_ns"]["caught_up"]) == 2
+
+
+def test_messages_are_timed_in_a_storm_of_log_ins(tmp_path: Path) -> None:
+    words = "--pairs 5 --rate 100 --users 10 --seconds 1"
+    found = measured("storm", *words.split(), folder=tmp_path)
+    assert (found["name"], found["accepted_total"]) == ("storm", found["delivered_total"])
+    assert found["logins"] > 0
+    assert found["logins_per_s"] == pytest.approx(found["logins"] / found["seconds"], rel=0.01)
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+
+
+SHAPES = {
+    "login-resumed": {"server_cpu_us", "login_p50_ms", "login_p99_ms"},
+    "catch-up": {"server_cpu_us_per_msg", "caught_up_per_s"},
+    "storm": {"p99_ms", "logins_per_s"},
+    "login": {"server_cpu_us", "per_s_per_core"},
+    "idle": {"connections", "userland_kb_per_conn", "python_kb_per_conn", "kernel_kb_per_conn", "all_in_kb_per_conn"},
+}
+PAIRS = {"server_cpu_us_per_msg", "python_cpu_us_per_msg", "floor_cpu_us_per_msg", "ratio_to_floor", "msgs_per_s"}
+PAIRS |= {"p50_ms", "p99_ms", "fsyncs", "histograms_ns", "configuration", "budgets"}
+
+
+def test_all_scenarios_come_in_one_run(tmp_path: Path) -> None:
+    sizes = "--pairs 4 --many-pairs 6 --seconds 0.5 --connections 20 --users 10 --rounds 2 --backlog 50"
+    done = bench("all", "--quick", *sizes.split(), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    found = {scenario["name"]: scenario for scenario in document["scenarios"]}
+    for name in ("pairs-4-w1", "pairs-4-w8", "pairs-6-w1"):
+        assert found[name].keys() >= PAIRS
+        assert found[name]["fsyncs"] > 0
+        cost, least = found[name]["server_cpu_us_per_msg"], found[name]["floor_cpu_us_per_msg"]
+        assert found[name]["ratio_to_floor"] == pytest.approx(cost / least, abs=0.01)
+        assert cost > least > 0
+    for name, shape in SHAPES.items():
+        assert found[name].keys() >= shape
+    assert [verdict["figure"] for verdict in found["login"]["budgets"]] == ["server_cpu_us"]
+    assert list(tmp_path.iterdir()) == []
+    assert set(found) == {"pairs-4-w1", "pairs-4-w8", "pairs-6-w1"} | SHAPES.keys()
+
+
+def test_a_run_that_is_ended_leaves_no_server(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "iris", "bench", "pairs", "--seconds", "600", "--folder", str(tmp_path)]
+    run = subprocess.Popen(words, cwd=tmp_path)
+    eventually(lambda: bool(list(tmp_path.glob("iris-bench-*/data/*"))), "a server with data")
+    run.terminate()
+    assert run.wait(60) == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_relay_ends_with_whoever_started_it() -> None:
+    with Relay(tls=False) as relay:
+        assert relay.done()["messages"] == 0
+        assert relay.stop() == 0
 
 
 def test_log_ins_are_measured(tmp_path: Path) -> None:

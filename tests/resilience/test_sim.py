@@ -19,7 +19,7 @@ from iris.core.outbox import Outbox
 from iris.core.rows import MessageRow, Write
 from iris.shard.core import NodeCore
 from iris.store.memory_rows import MemoryRows
-from iris_sim import coverage, report
+from iris_sim import coverage, directed, report
 from iris_sim.plan import Plan
 from iris_sim.runs import Total, run_seeds
 from iris_sim.seed import Outcome, run_plan, run_seed
@@ -138,6 +138,13 @@ def test_what_a_run_has_not_met_fails_it() -> None:
     assert report.uncovered(total) == "", "a short run proves little, and says nothing about it"
     total.seeds = coverage.RUN_SEEDS
     assert "session CLOSING" in report.uncovered(total)
+
+
+@pytest.mark.parametrize("one", directed.ALL, ids=lambda one: one.row)
+def test_a_plan_that_was_written_for_a_row_meets_it(one: directed.Directed) -> None:
+    outcome = run_seed(one.plan.seed)
+    assert outcome.failure is None
+    assert outcome.met[one.row]
 
 
 def test_every_unreachable_row_is_argued_and_is_a_row() -> None:

@@ -19,6 +19,7 @@ pub struct Crowd<'a> {
     pub shared: &'a Shared,
     pub part: Range<usize>, // of the plan's connections
     pub report: Report,
+    pub round: u64,
     pub send_window: u64, // the smallest that a Welcome named
     target: &'a Target,
     epoll: Epoll,
@@ -40,6 +41,7 @@ impl<'a> Crowd<'a> {
             plan,
             shared,
             report: Report::default(),
+            round: 0,
             send_window: u64::MAX,
             target,
             epoll: Epoll::new()?,
@@ -67,21 +69,22 @@ impl<'a> Crowd<'a> {
         self.shared.ended.store(true, Relaxed);
     }
 
-    /// Opens every connection and waits for its Welcome.
-    pub fn arrive(&mut self) {
-        let (total, mut opened, mut welcomed) = (self.links.len(), 0, 0);
+    /// Opens these connections and waits for the Welcome of each. What comes behind it stays to be taken.
+    pub fn arrive(&mut self, who: &[usize]) {
+        let (total, mut opened, mut welcomed) = (who.len(), 0, 0);
         let mut progress_at = self.shared.now();
         while welcomed < total && !self.shared.ended.load(Relaxed) {
             while opened < total && opened - welcomed < self.plan.numbers.concurrency as usize {
-                self.open(opened);
+                self.open(who[opened]);
                 opened += 1;
             }
             let before = welcomed;
             for index in self.wait(100) {
-                while let Some(body) = self.next(index) {
-                    if self.welcome(index, &body) {
-                        welcomed += 1;
-                    }
+                if self.links[index].as_ref().is_some_and(|link| link.welcomed) {
+                    continue;
+                }
+                if let Some(body) = self.next(index) {
+                    welcomed += usize::from(self.welcome(index, &body));
                 }
                 self.flush(index);
             }
@@ -98,6 +101,19 @@ impl<'a> Crowd<'a> {
         self.report.count("arrived", welcomed as u64);
     }
 
+    /// Whether the load goes on, with the last progress at this time.
+    pub fn goes_on(&mut self, progress_at: u64) -> bool {
+        if self.shared.now() - progress_at > ARRIVAL_NS {
+            self.give_up("silence".into());
+        }
+        !self.shared.ended.load(Relaxed)
+    }
+
+    /// When a connection was opened.
+    pub fn opened_at(&self, index: usize) -> u64 {
+        self.links[index].as_ref().map_or(0, |link| link.opened_at)
+    }
+
     fn open(&mut self, index: usize) {
         let hello = pb::Hello {
             token: self.plan.tokens[self.part.start + index].clone(),
@@ -108,7 +124,7 @@ impl<'a> Crowd<'a> {
         let (number, now) = (self.part.start + index, self.shared.now());
         let socket = source::connect(self.plan.address, number, self.plan.numbers.per_source);
         let socket = socket.map_err(|error| error.to_string());
-        let opened = socket.and_then(|socket| Link::open(self.target, socket, hello, now));
+        let opened = socket.and_then(|socket| Link::open(self.target, socket, number, hello, now));
         let opened = opened.and_then(|link| {
             self.epoll
                 .add(link.fd(), IN, index as u64)
@@ -127,8 +143,13 @@ impl<'a> Crowd<'a> {
     fn welcome(&mut self, index: usize, body: &Body) -> bool {
         match body {
             Body::Welcome(welcome) if welcome.user == self.plan.users[self.part.start + index] => {
-                let opened_at = self.links[index].as_ref().map_or(0, |link| link.opened_at);
-                self.report.time("login", self.shared.now() - opened_at);
+                let took = self.shared.now() - self.opened_at(index);
+                if let Some(link) = &mut self.links[index] {
+                    link.welcomed = true;
+                }
+                let is_full = self.plan.numbers.resume != 0 && self.round == 0;
+                self.report
+                    .time(if is_full { "full_login" } else { "login" }, took);
                 let window = welcome
                     .limits
                     .as_ref()
@@ -148,14 +169,16 @@ impl<'a> Crowd<'a> {
     /// Keeps all connections open for a while; nothing but pings is to be said.
     pub fn hold(&mut self) {
         let end = self.shared.now() + self.plan.numbers.hold_ms * MS;
+        let mut indexes: Vec<usize> = (0..self.links.len()).collect(); // what came behind a Welcome
         while self.shared.now() < end && !self.shared.ended.load(Relaxed) {
-            for index in self.wait(100) {
+            for index in indexes {
                 while let Some(body) = self.next(index) {
                     self.report
                         .fault(format!("an idle connection is told {body:?}"));
                 }
                 self.flush(index);
             }
+            indexes = self.wait(100);
         }
     }
 

@@ -25,12 +25,21 @@ const READ_BYTES: usize = 4096; // what rustls takes in one read
 pub struct Target {
     address: SocketAddr,
     name: ServerName<'static>,
-    config: Arc<ClientConfig>,
+    configs: Vec<Arc<ClientConfig>>, // none: plain TCP; one; or one for each connection, with its session
 }
 
 impl Target {
-    /// `root` is the certificate to trust, in DER.
-    pub fn new(address: SocketAddr, root: &[u8]) -> Result<Self, String> {
+    /// Without TLS: for the floor (floor.rs) only.
+    pub fn plain(address: SocketAddr) -> Self {
+        Self {
+            address,
+            name: ServerName::from(address.ip()),
+            configs: Vec::new(),
+        }
+    }
+
+    /// `root` is the certificate to trust, in DER. So many connections take up their earlier TLS session when they come again.
+    pub fn new(address: SocketAddr, root: &[u8], resuming: usize) -> Result<Self, String> {
         let wrong = |error: rustls::Error| format!("the certificate cannot be trusted: {error}");
         let mut roots = RootCertStore::empty();
         roots
@@ -43,10 +52,16 @@ impl Target {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.resumption = Resumption::disabled(); // every handshake is a full one
+        let mut configs = vec![config; resuming.max(1)];
+        if resuming > 0 {
+            for config in &mut configs {
+                config.resumption = Resumption::in_memory_sessions(1);
+            }
+        }
         Ok(Self {
             address,
             name: ServerName::from(address.ip()),
-            config: Arc::new(config),
+            configs: configs.into_iter().map(Arc::new).collect(),
         })
     }
 }
@@ -58,13 +73,14 @@ enum Stage {
 
 pub struct Link {
     socket: TcpStream,
-    tls: ClientConnection,
+    tls: Option<ClientConnection>,
     stage: Stage,
     input: Vec<u8>,
     taken: usize, // of the input
     output: Vec<u8>,
     pub blocked: bool, // the kernel takes no more: epoll is asked to tell
     pub opened_at: u64,
+    pub welcomed: bool,
 }
 
 impl Link {
@@ -72,12 +88,18 @@ impl Link {
     pub fn open(
         target: &Target,
         socket: TcpStream,
+        index: usize,
         hello: pb::Hello,
         now: u64,
     ) -> Result<Self, String> {
         socket.set_nonblocking(true).map_err(told)?;
         socket.set_nodelay(true).map_err(told)?;
-        let tls = ClientConnection::new(Arc::clone(&target.config), target.name.clone())
+        let configs = &target.configs;
+        let config = configs.get(index).or(configs.first());
+        let tls = config
+            .cloned()
+            .map(|config| ClientConnection::new(config, target.name.clone()))
+            .transpose()
             .map_err(|error| error.to_string())?;
         let request = format!(
             "GET /v1/connect HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -93,6 +115,7 @@ impl Link {
             output: request.into_bytes(),
             blocked: false,
             opened_at: now,
+            welcomed: false,
         })
     }
 
@@ -108,26 +131,9 @@ impl Link {
             self.input.drain(..self.taken);
         }
         self.taken = 0;
-        loop {
-            let count = match self.tls.read_tls(&mut self.socket) {
-                Ok(0) => return Err("the server has closed the connection".into()),
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                Err(error) => return Err(told(error)),
-            };
-            let state = self
-                .tls
-                .process_new_packets()
-                .map_err(|error| error.to_string())?;
-            let (plain, length) = (state.plaintext_bytes_to_read(), self.input.len());
-            self.input.resize(length + plain, 0);
-            self.tls
-                .reader()
-                .read_exact(&mut self.input[length..])
-                .map_err(told)?;
-            if count < READ_BYTES {
-                break;
-            }
+        match &mut self.tls {
+            Some(tls) => read_tls(tls, &mut self.socket, &mut self.input)?,
+            None => read_plain(&mut self.socket, &mut self.input)?,
         }
         if matches!(self.stage, Stage::Upgrade(_)) {
             self.upgrade()?;
@@ -193,18 +199,78 @@ impl Link {
 
     /// Gives the kernel what it takes; whether something is left.
     pub fn flush(&mut self) -> Result<bool, String> {
-        if !self.output.is_empty() && !self.tls.is_handshaking() {
-            self.tls.writer().write_all(&self.output).map_err(told)?;
+        let Some(tls) = &mut self.tls else {
+            return self.flush_plain();
+        };
+        if !self.output.is_empty() && !tls.is_handshaking() {
+            tls.writer().write_all(&self.output).map_err(told)?;
             self.output.clear();
         }
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut self.socket) {
+        while tls.wants_write() {
+            match tls.write_tls(&mut self.socket) {
                 Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) => return Err(told(error)),
             }
         }
         Ok(false)
+    }
+
+    fn flush_plain(&mut self) -> Result<bool, String> {
+        while !self.output.is_empty() {
+            match self.socket.write(&self.output) {
+                Ok(count) => drop(self.output.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) => return Err(told(error)),
+            }
+        }
+        Ok(false)
+    }
+}
+
+const CLOSED: &str = "the server has closed the connection";
+
+/// Appends what the socket has, decrypted.
+fn read_tls(
+    tls: &mut ClientConnection,
+    socket: &mut TcpStream,
+    input: &mut Vec<u8>,
+) -> Result<(), String> {
+    loop {
+        let count = match tls.read_tls(socket) {
+            Ok(0) => return Err(CLOSED.into()),
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(told(error)),
+        };
+        let state = tls
+            .process_new_packets()
+            .map_err(|error| error.to_string())?;
+        let (plain, length) = (state.plaintext_bytes_to_read(), input.len());
+        input.resize(length + plain, 0);
+        tls.reader()
+            .read_exact(&mut input[length..])
+            .map_err(told)?;
+        if count < READ_BYTES {
+            return Ok(());
+        }
+    }
+}
+
+/// Appends what the socket has.
+fn read_plain(socket: &mut TcpStream, input: &mut Vec<u8>) -> Result<(), String> {
+    loop {
+        let length = input.len();
+        input.resize(length + READ_BYTES, 0);
+        let outcome = socket.read(&mut input[length..]);
+        input.truncate(length + *outcome.as_ref().unwrap_or(&0));
+        match outcome {
+            Ok(0) => return Err(CLOSED.into()),
+            Ok(count) if count < READ_BYTES => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(told(error)),
+        }
     }
 }
 

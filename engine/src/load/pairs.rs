@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::crowd::Crowd;
-use super::MS;
+use super::{Plan, MS};
 use crate::codec::pb::{self, server_frame::Body};
 use crate::codec::ClientFrame;
 
@@ -26,8 +26,8 @@ struct Flight {
     delivered: u64, // its seq; 0: not yet
 }
 
-struct Pair {
-    number: usize,
+pub struct Pair {
+    pub number: usize,
     conversation: Vec<u8>,
     flights: VecDeque<Flight>, // without a receipt; the first has the number `receipted` + 1
     receipted: u64,
@@ -44,6 +44,42 @@ struct Pair {
 }
 
 impl Pair {
+    pub fn new(plan: &Plan, number: usize) -> Self {
+        let mut users = [&plan.users[2 * number][..], &plan.users[2 * number + 1][..]];
+        users.sort_unstable();
+        Self {
+            number,
+            conversation: users.concat(),
+            flights: VecDeque::new(),
+            receipted: 0,
+            answered: 0,
+            delivered: 0,
+            cursor: 0,
+            acked: 0,
+            rev: 0,
+            rev_acked: 0,
+            after: 0,
+            paused_until: 0,
+            refused: false,
+            due: VecDeque::new(),
+        }
+    }
+
+    /// The Send of message `number`.
+    pub fn message(&self, number: u64, answered: u64, after: u64, size: u64) -> pb::Send {
+        pb::Send {
+            conversation: self.conversation.clone(),
+            stream: STREAM,
+            client_seq: number,
+            answered,
+            message_id: self.message_id(number),
+            after,
+            payload: self.payload(number, size),
+            content_type: pb::ContentType::Iris as i32,
+            alg: 0,
+        }
+    }
+
     fn sent(&self) -> u64 {
         self.receipted + self.flights.len() as u64
     }
@@ -54,13 +90,13 @@ impl Pair {
     }
 
     /// 16 bytes that name pair and number, and look like chance to whoever hashes them.
-    fn message_id(&self, number: u64) -> Vec<u8> {
+    pub fn message_id(&self, number: u64) -> Vec<u8> {
         let name = (self.number as u64) << 40 | number;
         let mixed = name.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         [name.to_be_bytes(), mixed.to_be_bytes()].concat()
     }
 
-    fn payload(&self, number: u64, size: u64) -> Vec<u8> {
+    pub fn payload(&self, number: u64, size: u64) -> Vec<u8> {
         vec![(self.number as u64 ^ number) as u8; size as usize]
     }
 }
@@ -88,26 +124,7 @@ struct Exchange<'c, 'a> {
 impl<'c, 'a> Exchange<'c, 'a> {
     fn new(crowd: &'c mut Crowd<'a>) -> Self {
         let (plan, first) = (crowd.plan, crowd.part.start / 2);
-        let pairs = (first..crowd.part.end / 2).map(|number| {
-            let mut users = [&plan.users[2 * number][..], &plan.users[2 * number + 1][..]];
-            users.sort_unstable();
-            Pair {
-                number,
-                conversation: users.concat(),
-                flights: VecDeque::new(),
-                receipted: 0,
-                answered: 0,
-                delivered: 0,
-                cursor: 0,
-                acked: 0,
-                rev: 0,
-                rev_acked: 0,
-                after: 0,
-                paused_until: 0,
-                refused: false,
-                due: VecDeque::new(),
-            }
-        });
+        let pairs = (first..crowd.part.end / 2).map(|number| Pair::new(plan, number));
         let started = crowd.shared.started.load(Relaxed);
         let measure_at = started + plan.numbers.warm_ms * MS;
         let stop_at = measure_at + plan.numbers.measure_ms * MS;
@@ -279,17 +296,8 @@ impl<'c, 'a> Exchange<'c, 'a> {
 
     fn send(&mut self, index: usize, number: u64) {
         let pair = &self.pairs[index];
-        let send = pb::Send {
-            conversation: pair.conversation.clone(),
-            stream: STREAM,
-            client_seq: number,
-            answered: pair.answered,
-            message_id: pair.message_id(number),
-            after: pair.after,
-            payload: pair.payload(number, self.crowd.plan.numbers.payload_bytes),
-            content_type: pb::ContentType::Iris as i32,
-            alg: 0,
-        };
+        let size = self.crowd.plan.numbers.payload_bytes;
+        let send = pair.message(number, pair.answered, pair.after, size);
         self.crowd.send(2 * index, ClientFrame::Send(send));
         self.crowd.report.count("sent_total", 1);
     }

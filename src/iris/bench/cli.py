@@ -1,25 +1,37 @@
-"""`iris bench pairs | idle | login`: reads the command line, runs the scenarios, prints the figures."""
+"""`iris bench all` and its scenarios: reads the command line, runs them, prints the figures."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import resource
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from iris.bench import probe, scenarios
+from iris.bench import probe
+from iris.bench.catch_up import catch_up
 from iris.bench.errors import BenchError
+from iris.bench.floor import floor
+from iris.bench.idle import idle
+from iris.bench.login import login
+from iris.bench.options import Options
+from iris.bench.pairs import pairs
 from iris.bench.report import Progress, document, table
-from iris.bench.scenarios import Options
+from iris.bench.server import BenchServer
+from iris.bench.stage import Stage
+from iris.bench.storm import storm
+from iris.bench.suite import QUICK, Sizes, quick_options, suite
 
-SCENARIOS: dict[str, Callable[[Options, Progress], dict[str, Any]]] = {
-    "pairs": scenarios.pairs,
-    "idle": scenarios.idle,
-    "login": scenarios.login,
+SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
+    "pairs": pairs,
+    "idle": idle,
+    "login": login,
+    "catch-up": catch_up,
+    "storm": storm,
 }
 HOLD_SECONDS_MAX = 3600
 FILES_BASE = 256  # open files of this process besides the connections
@@ -32,8 +44,9 @@ def main(args: Sequence[str]) -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     progress = Progress()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the server must not outlive this process
     try:
-        found = [SCENARIOS[chosen.what](options, progress) for options in _options(chosen)]
+        found = _found(chosen, progress)
     except BenchError as error:
         progress.clear()
         sys.stderr.write(f"iris: {error}\n{error.detail}\n")
@@ -46,7 +59,30 @@ def main(args: Sequence[str]) -> int:
         sys.stdout.write(json.dumps(document(found)) + "\n")
     else:
         sys.stdout.writelines(table(scenario) for scenario in found)
-    return 0
+    for scenario in found:
+        if "error" in scenario:
+            sys.stderr.write(f"iris: {scenario['name']}: {scenario['error']}\n{scenario['detail']}\n")
+    return int(any("error" in scenario for scenario in found))
+
+
+def _found(chosen: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
+    options = _options(chosen)
+    if chosen.what != "all":
+        return [_play(chosen.what, one, progress) for one in options]
+    sizes = QUICK if chosen.quick else Sizes()
+    if chosen.many_pairs is not None:
+        sizes = replace(sizes, many_pairs=chosen.many_pairs)
+    return suite(options[0], sizes, progress)
+
+
+def _play(what: str, options: Options, progress: Progress) -> dict[str, Any]:
+    """One scenario on a server of its own."""
+    if what == "floor":
+        return floor(options, progress)
+    with BenchServer(options.folder, {}) as server:
+        found = SCENARIOS[what](Stage(server, progress), options)
+        server.stop()
+    return found
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -60,8 +96,40 @@ def _parser() -> argparse.ArgumentParser:
         prog="iris bench",
         description="Measure `iris serve` as shipped: a fresh server on loopback, with TLS and its own data folder.",
     )
-    commands = parser.add_subparsers(dest="what", required=True, metavar="pairs | idle | login")
-    pairs = commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts")
+    commands = parser.add_subparsers(
+        dest="what", required=True, metavar="all | pairs | floor | idle | login | catch-up | storm"
+    )
+    every = commands.add_parser("all", parents=[common], help="every scenario, with the floor in the same run")
+    every.add_argument("--pairs", type=_whole, help="pairs of the small scenarios (default 100)")
+    every.add_argument("--many-pairs", type=_whole, help="pairs of the large one (default 5000)")
+    every.add_argument("--seconds", type=float, help="measured time of each (default 5)")
+    every.add_argument("--connections", type=_whole, help="idle ones (default 5000)")
+    every.add_argument("--users", type=_whole, help="who log in (default 500)")
+    every.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
+    every.add_argument("--backlog", type=_whole, help="messages that wait for a device (default 10000)")
+    _add_pairs(commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts"))
+    relay = commands.add_parser("floor", parents=[common], help="the same with a relay that does nothing else")
+    _add_pairs(relay)
+    relay.add_argument("--tls", action="store_true", help="TLS instead of plain TCP")
+    memory = commands.add_parser("idle", parents=[common], help="memory per idle connection")
+    memory.add_argument("--connections", type=_whole, help="how many (default 5000)")
+    memory.add_argument("--hold", type=_seconds, metavar="SECONDS", help="of silence (default 2; CPU from 20)")
+    logins = commands.add_parser("login", parents=[common], help="CPU per log-in")
+    logins.add_argument("--users", type=_whole, help="how many (default 500)")
+    logins.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
+    logins.add_argument("--resume", action="store_true", help="take up TLS sessions instead of full handshakes")
+    late = commands.add_parser("catch-up", parents=[common], help="a device comes to the messages that wait for it")
+    late.add_argument("--late", type=_whole, metavar="DEVICES", help="how many come at once (default 2)")
+    late.add_argument("--backlog", type=_whole, metavar="MESSAGES", help="that wait for each (default 10000)")
+    storms = commands.add_parser("storm", parents=[common], help="log-ins without end beside pairs that talk")
+    storms.add_argument("--pairs", type=_whole, help="that talk (default 100)")
+    storms.add_argument("--rate", type=_whole, default=1000, help="of their messages, per second (default 1000)")
+    storms.add_argument("--users", type=_whole, help="who log in (default 500)")
+    storms.add_argument("--seconds", type=float, help="measured time (default 5)")
+    return parser
+
+
+def _add_pairs(pairs: argparse.ArgumentParser) -> None:
     pairs.add_argument("--pairs", type=_whole, help="senders, each with one receiver (default 100)")
     pairs.add_argument(
         "--window",
@@ -80,13 +148,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="MS",
         help="how long a sender's Ack of receipts waits for a Send to travel with (default 20)",
     )
-    idle = commands.add_parser("idle", parents=[common], help="memory per idle connection")
-    idle.add_argument("--connections", type=_whole, help="how many (default 5000)")
-    idle.add_argument("--hold", type=_seconds, metavar="SECONDS", help="of silence (default 2; CPU from 20)")
-    login = commands.add_parser("login", parents=[common], help="CPU per log-in")
-    login.add_argument("--users", type=_whole, help="how many (default 500)")
-    login.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
-    return parser
 
 
 def _options(chosen: argparse.Namespace) -> list[Options]:
@@ -95,12 +156,34 @@ def _options(chosen: argparse.Namespace) -> list[Options]:
         raise BenchError(f"there is no folder {folder}")
     options = Options(folder)
     if chosen.quick:
-        options = scenarios.quick(options)
-    names = ("pairs", "rate", "seconds", "payload", "connections", "hold", "users", "rounds", "concurrency", "threads")
+        whole = chosen.what == "all"
+        options = (
+            quick_options(options)
+            if whole
+            else replace(options, pairs=20, seconds=2.0, warm=0.5, connections=200, users=50, rounds=2)
+        )
+    names = (
+        "pairs",
+        "rate",
+        "seconds",
+        "payload",
+        "connections",
+        "hold",
+        "users",
+        "rounds",
+        "concurrency",
+        "threads",
+        "tls",
+        "resume",
+        "late",
+        "backlog",
+    )
     given = {name: value for name in names if (value := getattr(chosen, name, None)) is not None}
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
-    _raise_file_limit(max(2 * options.pairs, options.connections if chosen.what == "idle" else 0))
-    if chosen.what != "pairs" or options.rate:
+    many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
+    held = options.connections if chosen.what in ("idle", "all") else options.users
+    _raise_file_limit(max(2 * options.pairs, 2 * many, held))
+    if chosen.what not in ("pairs", "floor") or options.rate:
         return [options]
     return [replace(options, window=window) for window in chosen.window]
 

@@ -7,6 +7,7 @@ import json
 import secrets
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -25,8 +26,18 @@ class Person(NamedTuple):
     token: str
 
 
-def register(server: BenchServer, count: int, progress: Callable[[str, int, int], None]) -> list[Person]:
-    """So many new users, each logged in. progress: what, done, of how many. Raises BenchError."""
+def register(
+    server: BenchServer,
+    count: int,
+    progress: Callable[[str, int, int], None],
+    *,
+    first: int = 0,
+    deadline: float | None = None,
+) -> list[Person]:
+    """Make users from number `first` on, each logged in; fewer when the monotonic time is `deadline`.
+
+    progress: what, done, of how many. Raises BenchError.
+    """
     context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(server.root))
     people: list[Person] = []
     errors: list[BaseException] = []
@@ -37,13 +48,13 @@ def register(server: BenchServer, count: int, progress: Callable[[str, int, int]
     def work() -> None:
         connection = http.client.HTTPSConnection(HOST, server.port, timeout=TIMEOUT_S, context=context)
         try:
-            while not errors:
+            while not errors and (deadline is None or time.monotonic() < deadline):
                 with lock:
                     number = next(numbers, None)
                     progress("users", len(people), count)
                 if number is None:
                     return
-                person = _person(connection, f"bench_{number}", password)
+                person = _person(connection, f"bench_{first + number}", password)
                 with lock:
                     people.append(person)
         except (OSError, http.client.HTTPException, BenchError) as error:

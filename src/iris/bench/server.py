@@ -48,14 +48,21 @@ class BenchServer:
         self._temporary = tempfile.TemporaryDirectory(prefix="iris-bench-", dir=self._parent)
         self.folder = Path(self._temporary.name)
         self.root, key = _engine.self_signed(HOST)
-        (self.folder / "certificate.pem").write_text(_pem("CERTIFICATE", self.root))
-        (self.folder / "key.pem").write_text(_pem("PRIVATE KEY", key))
-        self.start()
+        (self.folder / "certificate.pem").write_text(pem("CERTIFICATE", self.root))
+        (self.folder / "key.pem").write_text(pem("PRIVATE KEY", key))
+        try:
+            self.start()
+        except BaseException:
+            self._clean_up()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._clean_up()
+
+    def _clean_up(self) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait(STOP_S)
@@ -134,6 +141,7 @@ class BenchServer:
         said.put(None)
 
 
-def _pem(label: str, der: bytes) -> str:
+def pem(label: str, der: bytes) -> str:
+    """DER as the text that certificate files hold."""
     text = base64.encodebytes(der).decode()
     return f"-----BEGIN {label}-----\n{text}-----END {label}-----\n"

@@ -384,7 +384,7 @@ def trace(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def bench(context: typer.Context) -> None:
-    """Measure a server: iris bench pairs | idle | login [--json]."""
+    """Measure a server: iris bench all | pairs | floor | idle | login | catch-up | storm [--json]."""
     try:
         from iris.bench.cli import main
     except ModuleNotFoundError as error:

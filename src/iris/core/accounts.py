@@ -78,14 +78,16 @@ OPEN = frozenset(
 def on_request(user: User, request: Request, turn: Turn) -> None:
     """One question of the API."""
     operation = request.operation
-    if type(operation) not in ACTIONS:
+    try:
+        action = ACTIONS[type(operation)]
+    except KeyError:
         turn.reply(request.id, Refused(int(ErrorCode.INVALID_REQUEST)))
         return
     auth = request.auth
     if type(operation) not in OPEN and (auth is None or auth.user != user.id or not stands(user, auth)):
         turn.reply(request.id, Refused(int(ErrorCode.TOKEN_REVOKED)))
         return
-    result = ACTIONS[type(operation)](user, request, turn)
+    result = action(user, request, turn)
     if result is not None:
         if isinstance(result, Refused):
             turn.count_code("iris_refused_total", result.code)

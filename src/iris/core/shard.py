@@ -145,7 +145,9 @@ class Shard:
         kind = command.__class__
         unit = command[0]
         assert isinstance(unit, bytes)
-        if kind not in USER_ACTIONS:
+        try:
+            action = USER_ACTIONS[kind]
+        except KeyError:  # an answer of the store
             if isinstance(command, Loaded):
                 self._loaded(command)
             elif isinstance(command, NameLoaded):
@@ -159,7 +161,7 @@ class Shard:
         user = self.users.get(unit)
         if user is not None:
             user.touched = True
-            USER_ACTIONS[kind](user, command, self._turn)
+            action(user, command, self._turn)
         else:
             self._park(unit, command)
 

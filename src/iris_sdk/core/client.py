@@ -229,9 +229,11 @@ class ClientCore:
                 self._welcome(frame.welcome, now)
             return
         if self.state in IN_SESSION:
-            kind = frame.WhichOneof("body") or ""
-            if kind in _HANDLERS:
-                _HANDLERS[kind](self, frame, now)
+            try:
+                handler = _HANDLERS[frame.WhichOneof("body") or ""]
+            except KeyError:
+                return
+            handler(self, frame, now)
 
     def tick(self, now: int, jitter: float) -> None:
         """Time has passed."""

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from iris.bench.idle import idle_cpu
 from iris.bench.memory import Memory, figures, memory, parts
 from iris.bench.probe import Cpu
-from iris.bench.scenarios import idle_cpu
 
 MAP = """\
 559e4c2b6000-559e4c2b7000 r--p 00000000 fe:00 1234 /usr/bin/python3.11

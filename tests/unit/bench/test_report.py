@@ -20,15 +20,20 @@ def test_percentiles_are_taken_from_the_counts() -> None:
     assert set(percentiles([]).values()) == {None}
 
 
-def test_the_table_shows_targets_beside_figures() -> None:
+def test_the_table_shows_budget_and_verdict_beside_the_figure() -> None:
     text = table({"name": "pairs-100-w8", "server_cpu_us_per_msg": 34.56, "fsync_mean_ms": None, "other": 1})
-    assert "34.6   target 20" in text
+    assert "34.6        <= 20  missed" in text
     assert text.count("\n") == 3
-    assert "target" not in table({"name": "pairs-7-w8", "server_cpu_us_per_msg": 34.56})
+    assert ">= 50,000  met" in table({"name": "pairs-100-w8", "msgs_per_s": 50_001.0})
+    assert "not measured" in table({"name": "idle", "all_in_kb_per_conn": None})
+    assert "<=" not in table({"name": "pairs-7-w8", "server_cpu_us_per_msg": 34.56})
+    assert table({"name": "idle", "error": "it broke"}) == "idle\n  no figures: it broke\n"
 
 
 def test_the_document_says_where_it_was_measured() -> None:
-    found = document([])
+    found = document([{"name": "login", "server_cpu_us": 301.0}])
+    (scenario,) = found["scenarios"]
+    assert [verdict["met"] for verdict in scenario["budgets"]] == [False]
     assert found["machine"]["cpus"] == len(os.sched_getaffinity(0))
     assert "iris" in found["versions"]
 

@@ -1,0 +1,102 @@
+"""The floor's relay (engine/src/floor.rs) in a process of its own, and that process: `python -m iris.bench.relay`.
+
+It ends when its standard input does; for each byte on it, it prints a line with its counters.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from types import TracebackType
+
+from iris import _engine
+from iris.bench.errors import BenchError
+from iris.bench.people import Person
+from iris.bench.server import HOST, pem
+
+STOP_S = 30.0
+
+
+class Relay:
+    """A relay, gone with the block."""
+
+    def __init__(self, *, tls: bool) -> None:
+        self._tls = tls
+        self.port = 0
+        self.root = b""
+        self.output = ""  # it prints nothing but counters
+
+    def __enter__(self) -> Relay:
+        self.root, key = _engine.self_signed(HOST)
+        identity = [pem("CERTIFICATE", self.root), pem("PRIVATE KEY", key)] if self._tls else [None, None]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "iris.bench.relay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self._say(json.dumps(identity) + "\n")
+        self.port = self._hear()["port"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._process.kill()
+        self.stop()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
+    def done(self) -> dict[str, int]:
+        """Its counters: messages, receipts, reads, writes, turns."""
+        self._say("?")
+        return self._hear()
+
+    def stop(self) -> int:
+        """End its standard input, and wait; its exit code."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        return self._process.wait(STOP_S)
+
+    def _say(self, text: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(text)
+        self._process.stdin.flush()
+
+    def _hear(self) -> dict[str, int]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchError(f"the relay ended with {self._process.wait(STOP_S)}")
+        told: dict[str, int] = json.loads(line)
+        return told
+
+
+def people(count: int) -> list[Person]:
+    """Users whom the relay knows by their token, which numbers them; 2n and 2n + 1 are a pair."""
+    tokens = [f"{number:016}" for number in range(count)]
+    return [Person(token.encode(), token) for token in tokens]
+
+
+def main() -> None:
+    """Be the relay."""
+    certificate, key = json.loads(sys.stdin.readline())
+
+    def tell(what: str, numbers: dict[str, int]) -> None:
+        sys.stdout.write(json.dumps(numbers) + "\n")
+        sys.stdout.flush()
+
+    _engine.relay(
+        host=HOST,
+        certificate=None if certificate is None else certificate.encode(),
+        key=None if key is None else key.encode(),
+        control=sys.stdin.fileno(),
+        tell=tell,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,115 @@
+"""`iris bench all`: every scenario in one run, each of pairs with the floor taken beside it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from iris.bench.catch_up import catch_up
+from iris.bench.errors import BenchError
+from iris.bench.floor import floor
+from iris.bench.idle import idle
+from iris.bench.login import login
+from iris.bench.options import Options
+from iris.bench.pairs import pairs
+from iris.bench.report import Progress
+from iris.bench.server import BenchServer
+from iris.bench.stage import Stage
+from iris.bench.storm import storm
+
+Scenario = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What differs between a full run and a quick one. register_s: when it is over, fewer users must do."""
+
+    many_pairs: int = 5000
+    register_s: float = 240.0
+    storm_rate: int = 1000
+    paced_percents: tuple[int, ...] = (10, 25, 50, 75)
+
+
+QUICK = Sizes(register_s=120.0, paced_percents=())
+
+
+def quick_options(options: Options) -> Options:
+    """Shorter, with the same pairs: the names of the scenarios, which scripts know, stay."""
+    return replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
+
+
+def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
+    """All scenarios in turn. One that fails has its `error` instead of figures; the others go on."""
+    with BenchServer(options.folder, {}) as server:
+        stage = Stage(server, progress)
+        # More of them wait longer for each other.
+        many = replace(
+            options, pairs=_register(stage, options, sizes), seconds=2 * options.seconds, warm=2 * options.warm
+        )
+        found: list[Scenario] = []
+        for name, play in _plays(stage, options, sizes, many, found):
+            found.append(outcome(name, play))
+        server.stop()
+    return found
+
+
+def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
+    """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
+    deadline = time.monotonic() + sizes.register_s
+    few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
+    stage.reserve(few)
+    left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
+    return max(1, min(sizes.many_pairs, (left - few) // 2))
+
+
+def _plays(
+    stage: Stage, options: Options, sizes: Sizes, many: Options, found: list[Scenario]
+) -> Iterator[tuple[str, Callable[[], Scenario]]]:
+    # The first two only borrow users: no message may have reached them.
+    yield "login", partial(login, stage, options)
+    yield "login-resumed", partial(login, stage, replace(options, resume=True))
+    yield "idle", partial(idle, stage, replace(options, connections=min(options.connections, stage.left)))
+    for chosen in (replace(options, window=1), replace(options, window=8), replace(many, window=1)):
+        name = f"pairs-{chosen.pairs}-w{chosen.window}"
+        yield name, partial(beside_floor, stage, chosen)
+    full = max((one.get("msgs_per_s", 0.0) for one in found), default=0.0)
+    for percent in sizes.paced_percents if full else ():
+        rate = max(1, int(full * percent / 100))
+        yield f"paced-{percent}", partial(paced, stage, replace(options, rate=rate), percent)
+    yield "catch-up", partial(catch_up, stage, options)
+    yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
+
+
+def beside_floor(stage: Stage, options: Options) -> Scenario:
+    """Pairs, and right before them the relay, by TCP and by TLS, with the same load."""
+    tcp = floor(replace(options, tls=False), stage.progress)
+    tls = floor(options, stage.progress)
+    return with_floors(pairs(stage, options), tcp, tls)
+
+
+def paced(stage: Stage, options: Options, percent: int) -> Scenario:
+    """Messages by the clock, at a share of the highest throughput of the same run."""
+    return {**pairs(stage, options), "name": f"paced-{percent}", "percent": percent, "rate": options.rate}
+
+
+def with_floors(scenario: Scenario, tcp: Scenario, tls: Scenario) -> Scenario:
+    """A scenario with its ratio to the floor, which is the one by TLS, since the server speaks TLS too."""
+    cost, least = "server_cpu_us_per_msg", tls["server_cpu_us_per_msg"]
+    return {
+        **scenario,
+        "floor_cpu_us_per_msg": least,
+        "tcp_floor_cpu_us_per_msg": tcp[cost],
+        "ratio_to_floor": round(scenario[cost] / least, 2) if least else None,
+        "floors": [tcp, tls],
+    }
+
+
+def outcome(name: str, play: Callable[[], Scenario]) -> Scenario:
+    """What a scenario gives; its error when it failed."""
+    try:
+        return play()
+    except BenchError as error:
+        return {"name": name, "error": str(error), "detail": error.detail}
