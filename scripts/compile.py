@@ -4,12 +4,13 @@
     PYTHONPATH=target/compiled .venv/bin/iris sim --seeds 5000
 
 The tree is a copy of src/ with an extension module beside each compiled source; Python takes the extension first. What
-is compiled behaves the same (tests/integration/test_compiled.py compares traces), but its functions cannot be replaced
+is compiled behaves the same (tests/resilience/test_compiled.py compares traces), but its functions cannot be replaced
 from outside: mutants and tests that patch run on src/. Exit code 3, with the reason, where there is no C compiler.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -51,20 +52,34 @@ def modules() -> list[str]:
     return [name for name in (*found, *FILES) if name not in INTERPRETED]
 
 
+def fingerprint() -> str:
+    """Of all that the tree is made from, and of the Python that can load it."""
+    found = hashlib.sha256(str(sysconfig.get_config_var("SOABI")).encode())
+    for path in (Path(__file__), *sorted((ROOT / "src").rglob("*"))):
+        if path.is_file() and not {"__pycache__", "web_assets"} & set(path.parts):
+            content = path.read_bytes()
+            found.update(f"{path.relative_to(ROOT)} {len(content)} ".encode() + content)
+    return found.hexdigest()
+
+
+def is_current() -> bool:
+    """Whether the tree is there and was made from the sources as they are."""
+    return STAMP.exists() and STAMP.read_text() == fingerprint()
+
+
 def main() -> int:
-    """Compile what is older than its sources."""
+    """Compile, unless the tree is current. Where nothing can be compiled, an old tree goes: it would be run unseen."""
+    if is_current():
+        return 0
+    shutil.rmtree(OUT, ignore_errors=True)
     include = Path(sysconfig.get_paths()["include"]) / "Python.h"
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None or not include.exists():
         what = "C compiler (cc)" if compiler is None else f"Python.h ({include}; Debian: python3-dev)"
         print(f"iris: nothing is compiled, because there is no {what}; everything works without", file=sys.stderr)
         return 3
-    sources = [path for path in (ROOT / "src").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
-    sources.append(Path(__file__))
-    if STAMP.exists() and STAMP.stat().st_mtime > max(path.stat().st_mtime for path in sources):
-        return 0
+    made_from = fingerprint()
     print("iris: compiling the core (a few minutes)", flush=True)
-    shutil.rmtree(OUT, ignore_errors=True)
     shutil.copytree(ROOT / "src", OUT, ignore=shutil.ignore_patterns("__pycache__", "web_assets"))
     setup = SETUP.format(files=modules(), config=str(ROOT / "pyproject.toml"), level=os.environ.get("OPT", "1"))
     (OUT / "setup.py").write_text(setup)
@@ -78,7 +93,7 @@ def main() -> int:
     for name in ("build", "setup.py", ".mypy_cache"):
         path = OUT / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    STAMP.touch()
+    STAMP.write_text(made_from)
     return 0
 
 
