@@ -7,24 +7,24 @@ of units in it (messages or log-ins), so that a count can be told for one unit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from iris.core import tokens
 from iris.core.catalogue import Limits
-from iris.core.commands import Loaded, MarksLoaded, NameLoaded, Paged, RequestIn
+from iris.core.commands import RequestIn
 from iris.core.frames import ACCEPTED, ACK, CLOSED, DELIVER, HELLO, RECEIPT, SEND, WELCOME, Ack, Closed, Hello, Send
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import CreateUser, LinkDevice, Linked, Operation, Request, Result
-from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now
+from iris.core.turn import Now
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
 from iris.shard.core import NodeCore
+from iris.shard.loads import load
 from iris.shard.trace import Trace
 from iris.store.codec import ENCODERS
-from iris.store.memory import MemoryStore
+from iris.store.memory import MemoryStore, at_once
 
-T = TypeVar("T")
 KEYS = {"k1": b"k" * 32}
 WALL = 1_764_000_000_000
 PAIRS, WINDOW, ROUNDS, LATE = 4, 4, 6, 24
@@ -202,7 +202,7 @@ class Server:
         self._replies.update(out.replies)
         if out.asks:
             with Outside():
-                answers = [self._answer(ask) for ask in out.asks]
+                answers = [at_once(load(self._store, ask)) for ask in out.asks]
             node.receive(answers)
         writes = node.take_commit()
         if writes is not None:
@@ -228,29 +228,7 @@ class Server:
             self._node.renew(0, number, sent, self._now())
             self._flush()
 
-    def _answer(self, ask: Ask) -> tuple[bytes, tuple[Any, ...]]:
-        store = self._store
-        match ask:
-            case LoadUser(user):
-                return user_unit(user), Loaded(user, at_once(store.load_user(user)))
-            case LoadName(name):
-                return name, NameLoaded(name, at_once(store.load_name(name)))
-            case LoadMarks(user, sender):
-                return user_unit(user), MarksLoaded(user, sender, at_once(store.load_marks(user, sender)))
-            case LoadPage(user, after, upto, rows_max, bytes_max, purpose):
-                rows = at_once(store.page_mailbox(user, after, upto, rows_max, bytes_max))
-                return user_unit(user), Paged(user, after, upto, rows, purpose)
-
 
 def never_fails(error: Exception | None) -> None:
     """What a commit's end is told to."""
     assert error is None
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    raise AssertionError("it waits")

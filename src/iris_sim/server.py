@@ -8,20 +8,21 @@ here by events of the world.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
-from iris.core.commands import Loaded, MarksLoaded, NameLoaded, Paged, Wake
+from iris.core.commands import Wake
 from iris.core.ids import user_unit
 from iris.core.rows import NodeRow, Write
-from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now
+from iris.core.turn import Ask, Now
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
 from iris.fabric.port import Renewed, ToUnits
 from iris.shard.core import NodeCore
+from iris.shard.loads import load
 from iris.shard.upkeep import HORIZON, SWEEP_USERS, Horizon, Rounds
-from iris.store.memory import MemoryStore
+from iris.store.memory import MemoryStore, at_once
 from iris.store.port import StoreError
 from iris_sim.codec import Frame
 from iris_sim.network import Conn
@@ -29,19 +30,9 @@ from iris_sim.network import Conn
 if TYPE_CHECKING:
     from iris_sim.world import World
 
-T = TypeVar("T")
 WALL: Final = 1_700_000_000_000  # ms since 1970 when a world begins
 HORIZON_PACE: Final = 2
 TURN: Final = 20  # µs from an event to the turn that takes it up
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    raise AssertionError("it waits")
 
 
 class Server:
@@ -383,18 +374,7 @@ class Process:
         return int(self.server.read * (0.2 + 2 * self.server.chance.random()))
 
     def _read(self, ask: Ask) -> None:
-        store = self.server.store
-        match ask:
-            case LoadUser(user):
-                answer: Any = user_unit(user), Loaded(user, at_once(store.load_user(user)))
-            case LoadName(name):
-                answer = name, NameLoaded(name, at_once(store.load_name(name)))
-            case LoadMarks(user, sender):
-                answer = user_unit(user), MarksLoaded(user, sender, at_once(store.load_marks(user, sender)))
-            case LoadPage(user, after, upto, rows_max, bytes_max, purpose):
-                rows = at_once(store.page_mailbox(user, after, upto, rows_max, bytes_max))
-                answer = user_unit(user), Paged(user, after, upto, rows, purpose)
-        self.receive([answer])
+        self.receive([at_once(load(self.server.store, ask))])
 
     # --- upkeep ---
     def _sweep(self) -> None:

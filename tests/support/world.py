@@ -30,9 +30,9 @@ from iris.core.user import User
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
 from iris.fabric.port import Renewed
-from iris.store.memory import MemoryStore
+from iris.store.memory import MemoryStore, at_once
 from tests.support.world_client import Client, Shown
-from tests.support.world_node import Fabric, Node, at_once
+from tests.support.world_node import Fabric, Node
 
 KID, KEY = "k1", b"k" * 32
 WALL = 1_700_000_000_000

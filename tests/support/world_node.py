@@ -7,34 +7,25 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from iris.core.catalogue import Limits
-from iris.core.commands import Loaded, MarksLoaded, NameLoaded, Paged, Wake
+from iris.core.commands import Wake
 from iris.core.ids import user_unit
 from iris.core.requests import Result
 from iris.core.rows import Write
 from iris.core.shard import Shard
-from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now, Turn
+from iris.core.turn import Ask, Now, Turn
 from iris.core.user import User
 from iris.fabric.port import Renewed
 from iris.shard.core import NodeCore
-from iris.store.memory import MemoryStore
+from iris.shard.loads import load
+from iris.store.memory import MemoryStore, at_once
 from iris.store.port import StoreError
 
-T = TypeVar("T")
 Batch = Sequence[tuple[bytes, tuple[Any, ...]]]
 Items = Sequence[tuple[Any, ...]]
-
-
-def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that never waits."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value  # type: ignore[no-any-return]
-    raise AssertionError("it waits")
 
 
 class Faults(NamedTuple):
@@ -206,7 +197,7 @@ class Node:
 
     def read(self, position: int = 0) -> None:
         """Answer a load or a page that was asked for."""
-        self.receive([self._answer(self.asks.pop(position))])
+        self.receive([at_once(load(self.store, self.asks.pop(position)))])
 
     def _durable(self, error: StoreError | None) -> None:
         if error is None:
@@ -228,16 +219,3 @@ class Node:
         if writes is not None:
             self._on_commit(writes)
             self.store.submit(writes, self._durable)
-
-    def _answer(self, ask: Ask) -> tuple[bytes, tuple[Any, ...]]:
-        store = self.store
-        match ask:
-            case LoadUser(user):
-                return user_unit(user), Loaded(user, at_once(store.load_user(user)))
-            case LoadName(name):
-                return name, NameLoaded(name, at_once(store.load_name(name)))
-            case LoadMarks(user, sender):
-                return user_unit(user), MarksLoaded(user, sender, at_once(store.load_marks(user, sender)))
-            case LoadPage(user, after, upto, rows_max, bytes_max, purpose):
-                rows = at_once(store.page_mailbox(user, after, upto, rows_max, bytes_max))
-                return user_unit(user), Paged(user, after, upto, rows, purpose)

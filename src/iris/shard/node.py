@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from iris.core.catalogue import Limits
-from iris.core.commands import Command, Loaded, MarksLoaded, NameLoaded, Paged, RequestIn
-from iris.core.ids import user_unit
+from iris.core.commands import RequestIn
 from iris.core.requests import Request, Result
 from iris.core.shard import Residents, Shard
-from iris.core.turn import Ask, LoadMarks, LoadName, LoadPage, LoadUser, Now, Turn
+from iris.core.turn import Ask, Now, Turn
 from iris.fabric.port import Fabric, ToUnits
 from iris.shard.core import NodeCore
+from iris.shard.loads import load
 from iris.shard.trace import Trace
 from iris.store.port import Store, StoreError
 
@@ -207,7 +207,7 @@ class ShardNode:
         async with self._loads:
             answers: list[tuple[bytes, tuple[Any, ...]]] = []
             for ask in asks:
-                answers.append(await self._read(ask))
+                answers.append(await load(self._store, ask))
             self.receive(answers)
 
     def _answered(self, task: asyncio.Task[None]) -> None:
@@ -217,16 +217,3 @@ class ShardNode:
             self._fail(error if isinstance(error, StoreError) else StoreError(f"a read failed: {error!r}"))
         elif self._settled():
             self._quiet.set()
-
-    async def _read(self, ask: Ask) -> tuple[bytes, Command]:
-        store = self._store
-        match ask:
-            case LoadUser(user):
-                return user_unit(user), Loaded(user, await store.load_user(user))
-            case LoadName(name):
-                return name, NameLoaded(name, await store.load_name(name))
-            case LoadMarks(user, sender):
-                return user_unit(user), MarksLoaded(user, sender, await store.load_marks(user, sender))
-            case LoadPage(user, after, upto, rows_max, bytes_max, purpose):
-                rows = await store.page_mailbox(user, after, upto, rows_max, bytes_max)
-                return user_unit(user), Paged(user, after, upto, rows, purpose)

@@ -15,6 +15,7 @@ from iris.core import frames as f
 from iris.core.ids import shard_of, user_unit
 from iris.core.requests import Auth, Done, LinkDevice, Linked, LogoutDevice, Operation, PutBlock, Result
 from iris.core.rows import Write
+from iris.store.memory import at_once
 from iris_sdk.core import effects as fx
 from iris_sim.judge.frames import Frames
 from iris_sim.judge.healed import Healed
@@ -23,7 +24,7 @@ from iris_sim.judge.moments import Moments
 from iris_sim.judge.profiles import Profiles
 from iris_sim.judge.rules import Rules
 from iris_sim.judge.states import States
-from iris_sim.judge.truth import Truth, at_once
+from iris_sim.judge.truth import Truth
 from iris_sim.observer import Observer, Step, Violation
 
 if TYPE_CHECKING:

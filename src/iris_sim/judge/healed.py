@@ -14,9 +14,10 @@ from iris.core.ids import direct_conversation, peer_of, user_unit
 from iris.core.mailbox import imbalance
 from iris.core.rows import REGISTER_READ_SYNC, ROW_MESSAGE, ROW_OWN_COPY, ROW_REFUSED, MessageRow
 from iris.core.user import User
+from iris.store.memory import at_once
 from iris_sdk.core.lifecycle import State
 from iris_sim.judge.profiles import COVERED, Profiles
-from iris_sim.judge.truth import Truth, at_once
+from iris_sim.judge.truth import Truth
 from iris_sim.judge.units import Unit
 from iris_sim.observer import Violation
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from iris.core.ids import peer_of
@@ -452,12 +452,3 @@ class Truth:
         for sender in {key[0] for key in self.letters}:
             for mark in marks(sender):
                 unit.outcomes[sender, mark.device, mark.message_id] = mark.seq, mark.at, mark.code
-
-
-def at_once(work: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that never waits: reads of a store in memory."""
-    try:
-        work.send(None)
-    except StopIteration as done:
-        return done.value
-    raise RuntimeError("it waited")

@@ -45,9 +45,9 @@ from iris.core.requests import (
     UpgradePassword,
 )
 from iris.core.rows import CONTACTS
+from iris.store.memory import at_once
 from tests.support.world import World
 from tests.support.world_client import Client
-from tests.support.world_node import at_once
 
 NAMES_ONLY = {LookUpName, CreateInvite}
 

@@ -12,9 +12,9 @@ from iris.core.ids import user_unit
 from iris.core.mailbox import DAY_MS
 from iris.core.requests import DeleteUser, PutBlock
 from iris.core.turn import Now
+from iris.store.memory import at_once
 from tests.support.world import World
 from tests.support.world_client import Client
-from tests.support.world_node import at_once
 
 
 def pair(world: World, devices: int = 1) -> tuple[Client, list[Client]]:

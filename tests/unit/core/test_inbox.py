@@ -12,9 +12,10 @@ from iris.core import outbox
 from iris.core.commands import ItemIn, RegisterDone, RegisterIn
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import DeleteUser
+from iris.store.memory import at_once
 from tests.support.world import World
 from tests.support.world_client import Client
-from tests.support.world_node import Faults, at_once
+from tests.support.world_node import Faults
 
 
 def trio(world: World) -> tuple[Client, Client, Client]:

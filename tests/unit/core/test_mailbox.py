@@ -11,9 +11,9 @@ from iris.core.catalogue import CloseCode, ErrorCode
 from iris.core.ids import seq_of, user_unit
 from iris.core.mailbox import imbalance, pending
 from iris.core.requests import LogoutDevice, PutBlock
+from iris.store.memory import at_once
 from tests.support.world import World
 from tests.support.world_client import Client
-from tests.support.world_node import at_once
 
 
 def pair(world: World, devices: int = 1) -> tuple[Client, list[Client]]:

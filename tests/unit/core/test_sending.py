@@ -11,9 +11,9 @@ from iris.core.catalogue import ErrorCode
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import DeleteBlock, DeleteUser, PutBlock, PutContact, UpdateAccount
 from iris.core.rows import CONTACTS, ROW_REFUSED, MessageRow
+from iris.store.memory import at_once
 from tests.support.world import World
 from tests.support.world_client import Client
-from tests.support.world_node import at_once
 
 
 def pair(world: World) -> tuple[Client, Client]:
