@@ -172,6 +172,8 @@ pub mod limit {
     pub const ATTACH_TIMEOUT_MS: u64 = 5000;
     /// ms; edge and shard node
     pub const LEASE_MS: u64 = 3000;
+    /// ms; connection: between two Acks that its edge passes on; the newest counts, and a large step or a repeat waits for nothing
+    pub const ACK_LINGER_MS: u64 = 50;
     /// ms; edge and shard node
     pub const LEASE_RENEW_MS: u64 = 1000;
     /// ms; shutdown: from GoAway to close

@@ -126,6 +126,8 @@ export const LIMITS = {
   attach_timeout_ms: 5000,
   /** ms; edge and shard node */
   lease_ms: 3000,
+  /** ms; connection: between two Acks that its edge passes on; the newest counts, and a large step or a repeat waits for nothing */
+  ack_linger_ms: 50,
   /** ms; edge and shard node */
   lease_renew_ms: 1000,
   /** ms; shutdown: from GoAway to close */

@@ -198,6 +198,7 @@ class Limits:
     signals_per_second_max: int = 50  # per_second; device: Read, SetTyping, Watch and Refresh together, burst of two seconds
     attach_timeout_ms: int = 5000  # ms; from Hello to the shard's answer
     lease_ms: int = 3000  # ms; edge and shard node
+    ack_linger_ms: int = 50  # ms; connection: between two Acks that its edge passes on; the newest counts, and a large step or a repeat waits for nothing
     lease_renew_ms: int = 1000  # ms; edge and shard node
     go_away_ms: int = 1000  # ms; shutdown: from GoAway to close
     user_sends_per_second_max: int = 2000  # per_second; user, over all devices, burst of two seconds
@@ -284,6 +285,7 @@ LIMITS: dict[str, LimitInfo] = {
     "signals_per_second_max": LimitInfo("signals_per_second_max", 50, "per_second", "device: Read, SetTyping, Watch and Refresh together, burst of two seconds", "edge", "refuse", "RATE_LIMITED", "iris_refused_total"),
     "attach_timeout_ms": LimitInfo("attach_timeout_ms", 5000, "ms", "from Hello to the shard's answer", "edge", "close", "SHARD_MOVED", "iris_closed_total"),
     "lease_ms": LimitInfo("lease_ms", 3000, "ms", "edge and shard node", "edge", "pause", "(sessions pause)", "iris_lease_lost_total"),
+    "ack_linger_ms": LimitInfo("ack_linger_ms", 50, "ms", "connection: between two Acks that its edge passes on; the newest counts, and a large step or a repeat waits for nothing", "edge", "pause", "(goes on within this time)", "iris_acks_lingered_total"),
     "lease_renew_ms": LimitInfo("lease_renew_ms", 1000, "ms", "edge and shard node", "edge", "end", "(a renewal)", "iris_lease_lost_total"),
     "go_away_ms": LimitInfo("go_away_ms", 1000, "ms", "shutdown: from GoAway to close", "edge", "close", "GOING_AWAY", "iris_closed_total"),
     "user_sends_per_second_max": LimitInfo("user_sends_per_second_max", 2000, "per_second", "user, over all devices, burst of two seconds", "shard", "refuse", "RATE_LIMITED", "iris_refused_total"),

@@ -191,6 +191,7 @@ class Edge(Sessions):
         session.state = State.ATTACHING
         session.started_at = self.now.mono
         session.attempt += 1
+        session.ack_lingers = False  # the Attach says it
         self._attach(session)
 
     def _attach(self, session: Session) -> None:

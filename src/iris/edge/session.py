@@ -9,6 +9,7 @@ from iris.core.requests import Auth
 from iris.edge.nodes import NodeLink
 
 NEVER: Final = 1 << 62  # mono ms
+NEVER_BEFORE: Final = -NEVER
 
 
 class State(IntEnum):
@@ -44,8 +45,9 @@ class Session:
     """A connection that has said Hello with a good token."""
 
     __slots__ = (
-        "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "expiry_due",
-        "features", "node", "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+        "ack_lingers", "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at",
+        "expiry_due", "features", "node", "number", "sends", "signals", "started_at", "state", "told_at", "told_seq",
+        "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,9 @@ class Session:
         self.expiry_due = NEVER  # mono ms of the timeout that looks at it
         self.ack_seq = seq  # the cursor to attach with: Hello's, then the newest Ack
         self.ack_rev = rev
+        self.ack_lingers = False  # the newest Ack has not been passed on yet: see acks.py
+        self.told_seq = seq  # what was passed on last
+        self.told_at = NEVER_BEFORE  # mono ms of that
         self.features = features
         self.number = 0  # rises with every connection of this edge
         self.attempt = 0  # the Attach that counts; its answer carries it

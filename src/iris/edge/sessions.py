@@ -47,7 +47,7 @@ class Sessions(Timers):
     """The sessions of one edge, and its links to the shard nodes."""
 
     __slots__ = (
-        "counters", "detaching", "keys", "limits", "nodes", "now", "owner", "sessions", "settings",
+        "counters", "detaching", "keys", "limits", "lingering", "nodes", "now", "owner", "sessions", "settings",
         "to_engine", "to_units", "unwelcomed",
     )  # fmt: skip
 
@@ -70,6 +70,7 @@ class Sessions(Timers):
         self.sessions: dict[int, Session] = {}
         self.unwelcomed: set[int] = set()  # connections that wait for their first Welcome
         self.detaching: dict[int, tuple[bytes, Detach]] = {}
+        self.lingering: list[Session] = []  # whose newest Ack waits for the others: see acks.py
         self.to_engine: list[tuple[object, ...]] = []
         self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
         self.counters: Counter[str | tuple[str, int]] = Counter()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from iris.core.catalogue import CloseCode, ErrorCode
-from iris.core.commands import AckIn, ReadIn, Reauth, SendIn, TypingIn
+from iris.core.commands import ReadIn, Reauth, SendIn, TypingIn
 from iris.core.frames import (
     ACK,
     CLOSED,
@@ -26,6 +26,7 @@ from iris.core.frames import (
     Send,
 )
 from iris.core.ids import CONVERSATION_BYTES, USER_BYTES, peer_of, user_unit
+from iris.edge import acks
 from iris.edge.session import Session, State
 from iris.edge.sessions import Sessions
 
@@ -60,12 +61,6 @@ def _send(edge: Sessions, session: Session, frame: Frame) -> None:
 
 def _send_paused(edge: Sessions, session: Session, frame: Frame) -> None:
     _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
-
-
-def _ack(edge: Sessions, session: Session, frame: Frame) -> None:
-    session.ack_seq, session.ack_rev = frame[2], frame[3]
-    fields = (session.user, edge.settings.number, session.conn, session.device, frame[2], frame[3])
-    edge.to_units.append((session.unit, tuple.__new__(AckIn, fields)))
 
 
 def _remember_ack(edge: Sessions, session: Session, frame: Frame) -> None:
@@ -132,6 +127,8 @@ def _ignore(edge: Sessions, session: Session, frame: Frame) -> None:
 
 
 def _closed(edge: Sessions, session: Session, frame: Frame) -> None:
+    if session.ack_lingers:  # before the Detach, after which nobody would hear it
+        acks.pass_on(edge, session)
     edge.gone(session)
 
 
@@ -165,7 +162,7 @@ TABLE: dict[tuple[State, int], Callable[[Sessions, Session, Frame], None]] = {
     (State.ATTACHING, REFRESH): _busy,
     (State.ATTACHING, CLOSED): _closed,
     (State.READY, SEND): _send,
-    (State.READY, ACK): _ack,
+    (State.READY, ACK): acks.on_ack,
     (State.READY, READ): _read,
     (State.READY, SET_TYPING): _typing,
     (State.READY, WATCH): _watch,
