@@ -9,7 +9,6 @@ from iris.core.arrivals import Arrivals
 from iris.core.catalogue import ErrorCode
 from iris.core.commands import CLOSE_SESSION, SESSION_UPDATE, Detach
 from iris.core.lease import EdgeLease, NodeLeases
-from iris.edge import table
 from iris.edge.edge import Edge
 from iris.edge.nodes import NodeLink
 from iris.edge.sessions import Sessions
@@ -157,9 +156,12 @@ def expired_token_opens_a_session(patch: Patch) -> None:
 
 @mutant("edge", "Bob's session is attached anew with the cursor of his Hello: what he acked since counts for nothing.")
 def attached_anew_with_the_first_cursor(patch: Patch) -> None:
-    def ack(original: Any, edge: Any, session: Any, frame: Any) -> None:
-        before = session.ack_seq, session.ack_rev
-        original(edge, session, frame)
-        session.ack_seq, session.ack_rev = before
+    first: dict[int, tuple[int, int]] = {}
 
-    patch.change(table, "_ack", ack)
+    def attach(original: Any, edge: Any, session: Any) -> None:
+        newest = session.ack_seq, session.ack_rev
+        session.ack_seq, session.ack_rev = first.setdefault(session.number, newest)
+        original(edge, session)
+        session.ack_seq, session.ack_rev = newest
+
+    patch.change(Edge, "_attach", attach)
