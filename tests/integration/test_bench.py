@@ -15,7 +15,7 @@ import pytest
 
 from iris import _engine
 from iris.bench.people import Person, register
-from iris.bench.relay import Relay
+from iris.bench.relay import KINDS, Relay
 from iris.bench.server import HOST, BenchServer
 from iris.core.ids import user_text
 from tests.support.engine import eventually
@@ -58,15 +58,15 @@ def test_a_paced_load_keeps_its_pace(tmp_path: Path) -> None:
     assert found["msgs_per_s"] == pytest.approx(200, rel=0.2)
 
 
-@pytest.mark.parametrize("tls", [(), ("--tls",)], ids=["tcp", "tls"])
-def test_the_floor_is_measured_by_the_same_load(tls: tuple[str, ...], tmp_path: Path) -> None:
-    found = measured("floor", "--pairs", "5", "--window", "4", "--seconds", "1", *tls, folder=tmp_path)
-    assert found["name"] == f"floor-{'tls' if tls else 'tcp'}-5-w4"
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_floor_is_measured_by_the_same_load(kind: str, tmp_path: Path) -> None:
+    found = measured("floor", "--pairs", "5", "--window", "4", "--seconds", "1", "--relay", kind, folder=tmp_path)
+    assert found["name"] == f"floor-{kind}-5-w4"
     assert found["accepted_total"] == found["delivered_total"] > found["messages"] > 0
     assert 0 < found["server_cpu_us_per_msg"] < 1000
     assert 0 < found["reads_per_msg"] <= 2.1  # a Send and an Ack, if not together with others
     assert 0 < found["writes_per_msg"] <= 3.1  # Accepted, Deliver, Receipt
-    assert ("none" in found["configuration"]["tls"]) != bool(tls)
+    assert ("none" in found["configuration"]["tls"]) != (kind != "tcp")
 
 
 def test_resumed_log_ins_are_measured(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_a_run_that_is_ended_leaves_no_server(tmp_path: Path) -> None:
 
 
 def test_a_relay_ends_with_whoever_started_it() -> None:
-    with Relay(tls=False) as relay:
+    with Relay("tcp") as relay:
         assert relay.done()["messages"] == 0
         assert relay.stop() == 0
 

@@ -20,6 +20,7 @@ from iris.bench.idle import idle
 from iris.bench.login import login
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
+from iris.bench.relay import KINDS
 from iris.bench.report import Progress, document, table
 from iris.bench.server import BenchServer
 from iris.bench.stage import Stage
@@ -110,7 +111,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_pairs(commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts"))
     relay = commands.add_parser("floor", parents=[common], help="the same with a relay that does nothing else")
     _add_pairs(relay)
-    relay.add_argument("--tls", action="store_true", help="TLS instead of plain TCP")
+    relay.add_argument("--relay", choices=KINDS, help="what stands in for the server (default tls)")
     memory = commands.add_parser("idle", parents=[common], help="memory per idle connection")
     memory.add_argument("--connections", type=_whole, help="how many (default 5000)")
     memory.add_argument("--hold", type=_seconds, metavar="SECONDS", help="of silence (default 2; CPU from 20)")
@@ -173,7 +174,7 @@ def _options(chosen: argparse.Namespace) -> list[Options]:
         "rounds",
         "concurrency",
         "threads",
-        "tls",
+        "relay",
         "resume",
         "late",
         "backlog",

@@ -1,4 +1,4 @@
-"""What the kernel and TLS take for the same transfers: the same load against a relay that does nothing else."""
+"""What the kernel, TLS and Python take for the same transfers: the same load against relays that do nothing else."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from iris.bench.stage import load, load_configuration, refuse
 
 
 def floor(options: Options, progress: Progress) -> dict[str, Any]:
-    """CPU per message of the relay, counted as the server's is."""
-    numbers = {**message_numbers(options), "plain": int(not options.tls)}
+    """CPU per message of a relay, counted as the server's is."""
+    kind = options.relay
+    numbers = {**message_numbers(options), "plain": int(kind == "tcp")}
     clocks: dict[str, probe.Cpu] = {}
     did: dict[str, dict[str, int]] = {}
-    with Relay(tls=options.tls) as relay:
+    with Relay(kind) as relay:
 
         def on_moment(moment: str, done: int) -> None:
             if moment == "measure":
@@ -37,8 +38,9 @@ def floor(options: Options, progress: Progress) -> dict[str, Any]:
     ticks = spent.user + spent.system
     grown = {name: did["stop"][name] - did["measure"][name] for name in did["stop"]}
     return {
-        "name": f"floor-{'tls' if options.tls else 'tcp'}-{options.pairs}-{pace(options)}",
+        "name": f"floor-{kind}-{options.pairs}-{pace(options)}",
         "server_cpu_us_per_msg": per(spent.total, messages),
+        **{f"{name}_cpu_us_per_msg": per(seconds, messages) for name, seconds in sorted(spent.threads.items())},
         "system_share": round(spent.system / ticks, 3) if ticks else None,
         **seen,
         "reads_per_msg": round(grown["reads"] / messages, 2),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from iris.bench.relay import Kind
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -24,7 +26,7 @@ class Options:
     rounds: int = 6
     concurrency: int = 32
     threads: int = 1
-    tls: bool = True
+    relay: Kind = "tls"
     resume: bool = False
     late: int = 2
     backlog: int = 10_000

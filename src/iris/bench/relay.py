@@ -1,4 +1,6 @@
-"""The floor's relay (engine/src/floor.rs) in a process of its own, and that process: `python -m iris.bench.relay`.
+"""The floor's relays in a process of their own, and that process: `python -m iris.bench.relay`.
+
+“tcp” and “tls” are engine/src/floor.rs, “python” is the engine with the least Python behind it (python_relay.py).
 
 It ends when its standard input does; for each byte on it, it prints a line with its counters.
 """
@@ -9,31 +11,35 @@ import json
 import subprocess
 import sys
 from types import TracebackType
+from typing import Literal, get_args
 
 from iris import _engine
 from iris.bench.errors import BenchError
 from iris.bench.people import Person
+from iris.bench.python_relay import PythonRelay
 from iris.bench.server import HOST, pem
 
 STOP_S = 30.0
+Kind = Literal["tcp", "tls", "python"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Relay:
     """A relay, gone with the block."""
 
-    def __init__(self, *, tls: bool) -> None:
-        self._tls = tls
+    def __init__(self, kind: Kind) -> None:
+        self._kind = kind
         self.port = 0
         self.root = b""
         self.output = ""  # it prints nothing but counters
 
     def __enter__(self) -> Relay:
         self.root, key = _engine.self_signed(HOST)
-        identity = [pem("CERTIFICATE", self.root), pem("PRIVATE KEY", key)] if self._tls else [None, None]
+        identity = [None, None] if self._kind == "tcp" else [pem("CERTIFICATE", self.root), pem("PRIVATE KEY", key)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "iris.bench.relay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._say(json.dumps(identity) + "\n")
+        self._say(json.dumps([self._kind, *identity]) + "\n")
         self.port = self._hear()["port"]
         return self
 
@@ -83,17 +89,21 @@ def people(count: int) -> list[Person]:
 
 def main() -> None:
     """Be the relay."""
-    certificate, key = json.loads(sys.stdin.readline())
+    kind, certificate, key = json.loads(sys.stdin.readline())
 
     def tell(what: str, numbers: dict[str, int]) -> None:
         sys.stdout.write(json.dumps(numbers) + "\n")
         sys.stdout.flush()
 
+    control = sys.stdin.fileno()
+    if kind == "python":
+        PythonRelay(certificate.encode(), key.encode(), control, tell).run()
+        return
     _engine.relay(
         host=HOST,
         certificate=None if certificate is None else certificate.encode(),
         key=None if key is None else key.encode(),
-        control=sys.stdin.fileno(),
+        control=control,
         tell=tell,
     )
 

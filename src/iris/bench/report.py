@@ -25,6 +25,8 @@ SHOWN = {
     "engine_cpu_us_per_msg": "  of it the engine's threads",
     "floor_cpu_us_per_msg": "the floor's CPU per message, µs (TLS)",
     "tcp_floor_cpu_us_per_msg": "the floor's CPU per message, µs (plain TCP)",
+    "python_floor_cpu_us_per_msg": "the same by the engine and the least Python, µs",
+    "python_floor_python_cpu_us_per_msg": "… of it the Python main thread",
     "ratio_to_floor": "server's CPU, times the floor's (TLS)",
     "msgs_per_s": "messages per second, accepted and durable",
     "accepted_p50_ms": "Send to Accepted, p50 ms",

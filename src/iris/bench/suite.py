@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from iris.bench.idle import idle
 from iris.bench.login import login
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
+from iris.bench.relay import KINDS, Kind
 from iris.bench.report import Progress
 from iris.bench.server import BenchServer
 from iris.bench.stage import Stage
@@ -84,10 +85,9 @@ def _plays(
 
 
 def beside_floor(stage: Stage, options: Options) -> Scenario:
-    """Pairs, and right before them the relay, by TCP and by TLS, with the same load."""
-    tcp = floor(replace(options, tls=False), stage.progress)
-    tls = floor(options, stage.progress)
-    return with_floors(pairs(stage, options), tcp, tls)
+    """Pairs, and right before them the relays, with the same load."""
+    floors = {kind: floor(replace(options, relay=kind), stage.progress) for kind in KINDS}
+    return with_floors(pairs(stage, options), floors)
 
 
 def paced(stage: Stage, options: Options, percent: int) -> Scenario:
@@ -95,15 +95,18 @@ def paced(stage: Stage, options: Options, percent: int) -> Scenario:
     return {**pairs(stage, options), "name": f"paced-{percent}", "percent": percent, "rate": options.rate}
 
 
-def with_floors(scenario: Scenario, tcp: Scenario, tls: Scenario) -> Scenario:
+def with_floors(scenario: Scenario, floors: Mapping[Kind, Scenario]) -> Scenario:
     """A scenario with its ratio to the floor, which is the one by TLS, since the server speaks TLS too."""
-    cost, least = "server_cpu_us_per_msg", tls["server_cpu_us_per_msg"]
+    cost, python = "server_cpu_us_per_msg", "python_cpu_us_per_msg"
+    least = floors["tls"][cost]
     return {
         **scenario,
         "floor_cpu_us_per_msg": least,
-        "tcp_floor_cpu_us_per_msg": tcp[cost],
+        "tcp_floor_cpu_us_per_msg": floors["tcp"][cost],
+        "python_floor_cpu_us_per_msg": floors["python"][cost],
+        "python_floor_python_cpu_us_per_msg": floors["python"].get(python),
         "ratio_to_floor": round(scenario[cost] / least, 2) if least else None,
-        "floors": [tcp, tls],
+        "floors": list(floors.values()),
     }
 
 

@@ -97,7 +97,7 @@ def _pass(session: Session, row: MessageRow, turn: Turn) -> None:
 
 
 def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
-    turn.effects.edge.append((session.edge, _frame(session, row, session.prev)))
+    turn.effects.edge[session.edge].append(_frame(session, row, session.prev))
     session.prev = session.sent = row.seq
     window = session.window
     if not window and not session.rev_window:
@@ -122,7 +122,7 @@ def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:
         )
     else:
         frame = ReadSync(READ_SYNC, session.conn, row.rev, prev, row.conversation, row.a)
-    turn.effects.edge.append((session.edge, frame))
+    turn.effects.edge[session.edge].append(frame)
     if not session.window and not session.rev_window:
         session.moved_at = turn.now.mono
     session.rev_window.append(row.rev)

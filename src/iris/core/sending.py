@@ -210,4 +210,4 @@ def _answer(command: SendIn, outcome: Outcome, turn: Turn) -> None:
     fields = (
         ACCEPTED, send.conn, send.conversation, send.stream, send.client_seq, send.message_id, outcome.seq, outcome.at,
     )  # fmt: skip
-    turn.effects.edge.append((command.edge, tuple.__new__(Accepted, fields)))
+    turn.effects.edge[command.edge].append(tuple.__new__(Accepted, fields))

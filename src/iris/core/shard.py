@@ -144,7 +144,6 @@ class Shard:
         """Take one command for a unit of this shard."""
         kind = command.__class__
         unit = command[0]
-        assert isinstance(unit, bytes)
         try:
             action = USER_ACTIONS[kind]
         except KeyError:  # an answer of the store

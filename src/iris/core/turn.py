@@ -8,7 +8,7 @@ them durable, in commit order. Nothing here reads a clock or does I/O. Limits: `
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -56,9 +56,10 @@ Ask = LoadUser | LoadName | LoadMarks | LoadPage
 
 @dataclass(slots=True)
 class Effects:
-    """What may happen when the commit is durable; each list in order."""
+    """What may happen when the commit is durable; each list in order, those of different edges in any."""
 
-    edge: list[tuple[int, tuple[object, ...]]] = field(default_factory=list)  # (edge, frame or session record)
+    # edge -> frames and session records
+    edge: defaultdict[int, list[tuple[object, ...]]] = field(default_factory=lambda: defaultdict(list))
     units: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)  # (unit, command)
     asks: list[Ask] = field(default_factory=list)
     replies: list[tuple[int, Result]] = field(default_factory=list)  # (request id, result)
@@ -96,7 +97,7 @@ class Turn(Timers):
         self.writes.append(row)
 
     def to_edge(self, edge: int, item: tuple[object, ...]) -> None:
-        self.effects.edge.append((edge, item))
+        self.effects.edge[edge].append(item)
 
     def to_unit(self, unit: bytes, command: tuple[object, ...]) -> None:
         self.effects.units.append((unit, command))

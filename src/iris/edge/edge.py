@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Final
 
 from iris.core.catalogue import CloseCode, ErrorCode, Limits
@@ -52,6 +53,8 @@ from iris.fabric.port import Renewed
 FEATURES: tuple[str, ...] = ()  # what this server has beyond version 1
 CONNECTIONS_PER_MS: Final = 1_024  # numbers are times, in parts of a ms: so they rise over restarts, and edges compare
 FRAME_KIND_MAX: Final = 31  # kinds up to here go to the engine as they are
+PLAIN = frozenset(range(FRAME_KIND_MAX + 1)) - {PRESENCE}  # nobody has to look at these
+KIND = itemgetter(0)
 
 
 class Edge(Sessions):
@@ -96,6 +99,9 @@ class Edge(Sessions):
         if not self.nodes[node].arrivals.got(number):
             return
         out, unwelcomed = self.to_engine, self.unwelcomed
+        if not unwelcomed and PLAIN.issuperset(map(KIND, items)):
+            out += items
+            return
         for item in items:
             kind = item[0]
             if kind == PRESENCE:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
+from types import MappingProxyType
 from typing import Final
 
 from iris.core.requests import Auth
@@ -10,6 +12,7 @@ from iris.edge.nodes import NodeLink
 
 NEVER: Final = 1 << 62  # mono ms
 NEVER_BEFORE: Final = -NEVER
+NO_PEERS: Final[Mapping[bytes, tuple[bytes, bytes]]] = MappingProxyType({})
 
 
 class State(IntEnum):
@@ -46,8 +49,8 @@ class Session:
 
     __slots__ = (
         "ack_lingers", "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at",
-        "expiry_due", "features", "node", "number", "sends", "signals", "started_at", "state", "told_at", "told_seq",
-        "unit", "user", "watches", "welcomed",
+        "expiry_due", "features", "node", "number", "peers", "sends", "signals", "started_at", "state", "told_at",
+        "told_seq", "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(
@@ -73,6 +76,7 @@ class Session:
         self.copies = True  # until the shard has said otherwise: an own copy too many is harmless
         self.sends: Bucket | None = None
         self.signals: Bucket | None = None
+        self.peers: Mapping[bytes, tuple[bytes, bytes]] = NO_PEERS  # conversation -> (peer, its unit): see table.py
         self.watches: tuple[bytes, ...] = ()
         self.welcomed = False
         self.started_at = 0  # mono ms of Hello, or of the loss of the lease

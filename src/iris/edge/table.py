@@ -33,6 +33,7 @@ from iris.edge.sessions import Sessions
 Frame = tuple[Any, ...]
 WATCHES_PER_SIGNAL: Final = 8  # so many watched users count as one signal: each may be a user to load
 NUMBER_MAX: Final = (1 << 53) - 1  # of streams and of Sends: exact in every language
+PEERS_MAX: Final = 32  # conversations of a connection whose peer is remembered
 PAUSE_MS: Final = 1_000  # what a refusal asks the client to wait
 
 
@@ -40,23 +41,36 @@ def _send(edge: Sessions, session: Session, frame: Frame) -> None:
     if not (0 < frame[3] <= NUMBER_MAX and 0 < frame[4] <= NUMBER_MAX):
         edge.close(session, CloseCode.BAD_FRAME)
         return
-    conversation: bytes = frame[2]
-    user = session.user
-    low, high = conversation[:USER_BYTES], conversation[USER_BYTES:]
-    peer = high if low == user else low
-    if len(conversation) != CONVERSATION_BYTES or low > high or (low != user and high != user):
-        _reject(edge, frame, ErrorCode.BAD_CONVERSATION, RETRY_NEVER, 0)
-    elif peer == user:
-        _reject(edge, frame, ErrorCode.SELF, RETRY_NEVER, 0)
-    elif not session.node.lease.stands(edge.now.mono):
+    peer = session.peers.get(frame[2]) or _peer(edge, session, frame)
+    if peer is None:
+        return
+    if not session.node.lease.stands(edge.now.mono):
         _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
     elif session.sends is not None and not session.sends.take(edge.now.mono):
         _reject(edge, frame, ErrorCode.RATE_LIMITED, RETRY_AFTER, PAUSE_MS)
     else:
         # Past the records' own constructors, which take twice as long; the engine's frames have the right length.
         send = tuple.__new__(Send, frame)
-        command = tuple.__new__(SendIn, (peer, edge.settings.number, user, session.device, session.copies, send))
-        edge.to_units.append((b"u" + peer, command))
+        fields = (peer[0], edge.settings.number, session.user, session.device, session.copies, send)
+        edge.to_units.append((peer[1], tuple.__new__(SendIn, fields)))
+
+
+def _peer(edge: Sessions, session: Session, frame: Frame) -> tuple[bytes, bytes] | None:
+    """The other of a conversation and its unit, remembered for the next Send; None after a refusal."""
+    conversation: bytes = frame[2]
+    user = session.user
+    low, high = conversation[:USER_BYTES], conversation[USER_BYTES:]
+    other = high if low == user else low
+    if len(conversation) != CONVERSATION_BYTES or low > high or (low != user and high != user):
+        _reject(edge, frame, ErrorCode.BAD_CONVERSATION, RETRY_NEVER, 0)
+        return None
+    if other == user:
+        _reject(edge, frame, ErrorCode.SELF, RETRY_NEVER, 0)
+        return None
+    known = other, user_unit(other)
+    # A new table each time: one for each session that never writes would cost more.
+    session.peers = {conversation: known} if len(session.peers) >= PEERS_MAX else {**session.peers, conversation: known}
+    return known
 
 
 def _send_paused(edge: Sessions, session: Session, frame: Frame) -> None:

@@ -167,8 +167,8 @@ class NodeCore:
         if self.committing or not (turn.writes or turn.effects):
             return
         writes, effects = turn.take()
-        if effects.edge:
-            self._note("pumped", now.wall, effects.edge)
+        for batch in effects.edge.values():
+            self._note("pumped", now.wall, batch)
         if writes:
             self.committing = True
             self._commit = self._writes = writes
@@ -179,16 +179,9 @@ class NodeCore:
     def _release(self, effects: Effects, now: Now) -> None:
         """Everything that waited for a commit, in order."""
         out = self._out
-        if effects.edge:
-            by_edge: dict[int, list[tuple[object, ...]]] = {}
-            for edge, item in effects.edge:
-                batch = by_edge.get(edge)
-                if batch is None:
-                    batch = by_edge[edge] = []
-                batch.append(item)
-            for edge, batch in by_edge.items():
-                self._note("handed", now.wall, batch)
-                out.edges.append((edge, self.links.next_number(edge), batch))
+        for edge, batch in effects.edge.items():
+            self._note("handed", now.wall, batch)
+            out.edges.append((edge, self.links.next_number(edge), batch))
         out.units += effects.units
         out.replies += effects.replies
         out.asks += effects.asks

@@ -50,7 +50,7 @@ class Trace:
         seq, user = 0, b""
         for point, wall, batch, _ in self._batches:
             for entry in batch:
-                item: Any = entry[1] if point in ("received", "pumped") else entry  # type: ignore[index]
+                item: Any = entry[1] if point == "received" else entry  # type: ignore[index]
                 if isinstance(item, SendIn):
                     if item.send.message_id == message_id:
                         yield wall, point, item.sender, item.device, None
@@ -73,5 +73,5 @@ def _payload_bytes(point: str, batch: Any) -> int:
     if point == "received":
         return sum([len(command.send.payload) for _, command in batch if type(command) is SendIn])
     if point == "pumped":
-        return sum([len(item[_PAYLOAD]) for _, item in batch if item[0] == DELIVER])
+        return sum([len(item[_PAYLOAD]) for item in batch if item[0] == DELIVER])
     return 0

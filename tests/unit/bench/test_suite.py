@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from iris.bench.errors import BenchError
+from iris.bench.relay import KINDS, Kind
 from iris.bench.storm import merged
 from iris.bench.suite import outcome, with_floors
 
 
 def test_the_ratio_is_to_the_floor_by_tls() -> None:
     cost = "server_cpu_us_per_msg"
-    found = with_floors({"name": "pairs-100-w1", cost: 60.0, "p50_ms": 1.0}, {cost: 20.0}, {cost: 24.0})
+    floors: dict[Kind, dict[str, float]] = {
+        "tcp": {cost: 20.0}, "tls": {cost: 24.0}, "python": {cost: 50.0, "python_cpu_us_per_msg": 30.0},
+    }  # fmt: skip
+    found = with_floors({"name": "pairs-100-w1", cost: 60.0, "p50_ms": 1.0}, floors)
     assert (found["name"], found[cost], found["p50_ms"]) == ("pairs-100-w1", 60.0, 1.0)
     assert (found["floor_cpu_us_per_msg"], found["tcp_floor_cpu_us_per_msg"]) == (24.0, 20.0)
+    assert (found["python_floor_cpu_us_per_msg"], found["python_floor_python_cpu_us_per_msg"]) == (50.0, 30.0)
     assert found["ratio_to_floor"] == 2.5
-    assert [one[cost] for one in found["floors"]] == [20.0, 24.0]
+    assert [one[cost] for one in found["floors"]] == [20.0, 24.0, 50.0]
 
 
 def test_a_floor_of_nothing_gives_no_ratio() -> None:
     nothing = {"server_cpu_us_per_msg": 0.0}
-    assert with_floors({"server_cpu_us_per_msg": 60.0}, nothing, nothing)["ratio_to_floor"] is None
+    assert with_floors({"server_cpu_us_per_msg": 60.0}, dict.fromkeys(KINDS, nothing))["ratio_to_floor"] is None
 
 
 def test_a_scenario_that_fails_has_an_error_and_no_figures() -> None:

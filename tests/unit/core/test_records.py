@@ -53,7 +53,7 @@ def test_a_send_and_its_ack() -> None:
     user, turn = bob()
     sending.on_send(user, SendIn(BOB, EDGE, ADA, SENDER_DEVICE, False, FRAME), turn)
     writes, effects = turn.take()
-    frames = [frame for _, frame in effects.edge]
+    frames = [frame for batch in effects.edge.values() for frame in batch]
     assert of(writes, MessageRow) == MessageRow(
         user=BOB, seq=FIRST, kind=ROW_MESSAGE, conversation=CONVERSATION, sender=ADA, device=SENDER_DEVICE,
         message_id=MESSAGE_ID, at=NOW.wall, peer_seq=0, payload=b"hello", content_type=11, alg=12, pos=1, size=5, due=1,
@@ -96,7 +96,7 @@ def test_a_receipt() -> None:
     assert of(writes, RegisterRow) == RegisterRow(
         user=BOB, conversation=CONVERSATION, kind=REGISTER_RECEIPT, rev=FIRST, a=99, b=0
     )
-    assert of([frame for _, frame in effects.edge], Receipt) == Receipt(
+    assert of([frame for batch in effects.edge.values() for frame in batch], Receipt) == Receipt(
         kind=RECEIPT, conn=CONN, rev=FIRST, prev_rev=0, conversation=CONVERSATION, delivered=99, read=0
     )
     ((to, done),) = effects.units

@@ -107,7 +107,7 @@ def test_too_many_waiting_commands_are_answered_or_dropped() -> None:
     owner.handle(WatchIn(USER, 1, 9, SENDER, True))
     effects = turn.take()[1]
     assert effects.asks == [LoadUser(USER)]
-    (_, rejected), (_, refused) = effects.edge
+    rejected, refused = [item for batch in effects.edge.values() for item in batch]
     assert isinstance(rejected, Rejected)
     assert (rejected.client_seq, rejected.code, rejected.retry) == (3, ErrorCode.OVERLOADED, f.RETRY_AFTER)
     assert refused == AttachRefused(commands.ATTACH_REFUSED, 9, 5, CloseCode.SERVER_BUSY)
@@ -123,7 +123,7 @@ def test_watches_wait_apart_and_the_newest_of_a_connection_counts() -> None:
         owner.handle(WatchIn(USER, 1, conn, SENDER, on))
     effects = turn.take()[1]
     assert effects.asks == [LoadUser(USER)]
-    assert effects.edge == [(1, f.Presence(f.PRESENCE, 3, USER, f.STATUS_HIDDEN, 0))]
+    assert effects.edge == {1: [f.Presence(f.PRESENCE, 3, USER, f.STATUS_HIDDEN, 0)]}
     owner.handle(Loaded(USER, MemoryRows().load_user(USER)))
     assert sorted(owner.users[USER].watchers) == [(1, 2), (1, 4)]
 

@@ -21,7 +21,7 @@ def test_a_commit_is_taken_whole_and_the_next_one_begins_empty() -> None:
     turn.reply(9, Done())
     writes, effects = turn.take()
     assert writes == [NodeRow("a", 1)]
-    assert (effects.edge, effects.units) == ([(3, (1, 2))], [(b"@ada", (4,))])
+    assert (effects.edge, effects.units) == ({3: [(1, 2)]}, [(b"@ada", (4,))])
     assert (effects.asks, effects.replies) == ([LoadUser(b"u")], [(9, Done())])
     assert effects
     writes, effects = turn.take()

@@ -11,6 +11,7 @@ from iris.core.catalogue import CloseCode, ErrorCode
 from iris.core.commands import ATTACHED, Attach, Attached, Detach, Detached, SendIn
 from iris.core.ids import direct_conversation, user_unit
 from iris.core.requests import LogoutAll
+from iris.edge import table
 from iris.edge.session import Bucket, State
 from iris.edge.table import TABLE
 from tests.support.world import KEY, KID, LEEWAY_MS, World
@@ -157,6 +158,21 @@ def test_a_send_goes_to_the_recipients_shard_with_what_is_known_of_the_sender(wo
     ada.say(bob.user, 1, 1)
     (command,) = commands
     assert (command.user, command.sender, command.device, command.copies) == (bob.user, ada.user, ada.device, True)
+
+
+def test_a_connection_remembers_few_of_its_peers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "PEERS_MAX", 2)
+    ada, bob = pair(world)
+    others = [bob, *(world.join(name)[0] for name in ("cyn", "dan"))]
+    (session,) = [one for one in world.edges[0].edge.sessions.values() if one.user == ada.user]
+    for word in ("one", "two"):
+        for other in others:
+            ada.send(other.user, word)
+            world.settle()
+            assert 0 < len(session.peers) <= 2
+    assert [other.texts(ada.user) for other in others] == [["one", "two"]] * 3
+    ada.say(ada.user, 1, 1)
+    assert direct_conversation(ada.user, ada.user) not in session.peers, "what is refused is not remembered"
 
 
 def test_two_edges_serve_one_user(new_world: Callable[..., World]) -> None:

@@ -75,7 +75,7 @@ def test_after_a_failed_commit_nothing_more_is_released() -> None:
         assert node.stopped
         node.run()
         await node.settle()
-        assert node.turn.effects.edge == [(1, (5, 1))]  # still here: it never went out
+        assert node.turn.effects.edge == {1: [(5, 1)]}  # still here: it never went out
 
     asyncio.run(case())
 

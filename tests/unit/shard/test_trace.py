@@ -44,7 +44,7 @@ def test_large_messages_are_forgotten_sooner() -> None:
     assert known(trace, 2 * count - 1)
     trace = Trace()
     for number in range(1, 2 * count):
-        trace.note("pumped", number, [(1, delivered(number, payload)), (1, f.GoAway(f.GO_AWAY, 1, 1))])
+        trace.note("pumped", number, [delivered(number, payload), f.GoAway(f.GO_AWAY, 1, 1)])
         trace.note("handed", number, [delivered(number, payload)])
     assert not known(trace, count // 2)
     assert known(trace, 2 * count - 1)
