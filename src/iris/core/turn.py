@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from iris.core.catalogue import Limits
@@ -59,7 +60,7 @@ class Effects:
     """What may happen when the commit is durable; each list in order, those of different edges in any."""
 
     # edge -> frames and session records
-    edge: defaultdict[int, list[tuple[object, ...]]] = field(default_factory=lambda: defaultdict(list))
+    edge: defaultdict[int, list[tuple[object, ...]]] = field(default_factory=partial(defaultdict, list))
     units: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)  # (unit, command)
     asks: list[Ask] = field(default_factory=list)
     replies: list[tuple[int, Result]] = field(default_factory=list)  # (request id, result)
