@@ -3,21 +3,26 @@
 received: its Send has reached the recipient's shard. pumped: a Deliver of it was made. committed: its row is
 durable. handed: that Deliver went to the fabric. delivered: to the engine. accepted: its Accepted, likewise. acked:
 a device has it. Limits: TRACE_ITEMS_MAX items over all batches, TRACE_BYTES_MAX bytes of payload that they keep in
-memory; the oldest batches go. What a restart forgets, the store still says in part.
+memory; the oldest batches go. One in which nothing can be found, such as one of log-ins, is not kept. What a restart
+forgets, the store still says in part.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from iris.core.commands import AckIn, SendIn
-from iris.core.frames import ACCEPTED, DELIVER, Deliver
+from iris.core.frames import ACCEPTED, DELIVER, Accepted, Deliver
 from iris.core.rows import MessageRow
 
 TRACE_ITEMS_MAX = 200_000
 TRACE_BYTES_MAX = 64 * 1024 * 1024
+_FOUND = frozenset({SendIn, AckIn, MessageRow, Deliver, Accepted})  # what a search looks at
+_PAIRS = ("received", "pumped")  # points whose batches hold (where to, item)
+_SECOND: Callable[[Any], object] = itemgetter(1)
 _PAYLOAD = Deliver._fields.index("payload")
 
 Point = tuple[int, str, bytes | None, int | None, int | None]  # (wall ms, point, user, device, seq)
@@ -33,6 +38,8 @@ class Trace:
 
     def note(self, point: str, wall: int, batch: Sequence[object]) -> None:
         """A batch passes a point now."""
+        if _FOUND.isdisjoint(map(type, map(_SECOND, batch) if point in _PAIRS else batch)):
+            return
         size = _payload_bytes(point, batch)
         self._batches.append((point, wall, batch, size))
         self._items += len(batch)
@@ -50,7 +57,7 @@ class Trace:
         seq, user = 0, b""
         for point, wall, batch, _ in self._batches:
             for entry in batch:
-                item: Any = entry[1] if point in ("received", "pumped") else entry  # type: ignore[index]
+                item: Any = entry[1] if point in _PAIRS else entry  # type: ignore[index]
                 if isinstance(item, SendIn):
                     if item.send.message_id == message_id:
                         yield wall, point, item.sender, item.device, None
