@@ -203,7 +203,7 @@ def close_connection(user: User, turn: Turn, session: Session, code: int) -> Non
 def _close_later(user: User, turn: Turn) -> None:
     if not user.closing_armed:
         user.closing_armed = True
-        turn.call_at(turn.now.mono + CLOSE_REPEAT_MS, lambda: _close_again(user, turn))
+        turn.call_at(turn.now.mono + CLOSE_REPEAT_MS, _close_again, user, turn)
 
 
 def _close_again(user: User, turn: Turn) -> None:

@@ -218,7 +218,7 @@ class Outbox:
     def _arm_at(self, turn: Turn, when: int) -> None:
         if self._armed_at is None or when < self._armed_at:
             self._armed_at = when
-            turn.call_at(when, lambda: self._repeat(turn, when))
+            turn.call_at(when, Outbox._repeat, self, turn, when)
 
     def _repeat(self, turn: Turn, when: int) -> None:
         if when != self._armed_at:

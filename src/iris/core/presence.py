@@ -31,7 +31,7 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
         if turn.now.mono >= user.grace_at:
             user.announced = False
         elif may_see(user, watch.watcher):
-            turn.call_at(user.grace_at, lambda: _grace_over(user, turn))
+            turn.call_at(user.grace_at, _grace_over, user, turn)
             return
     _tell(user, key, watch.watcher, turn)
 
@@ -54,7 +54,7 @@ def went_offline(user: User, turn: Turn) -> None:
     user.seen_at = turn.now.wall
     turn.write(SeenRow(user.id, user.seen_at))
     user.grace_at = turn.now.mono + turn.limits.offline_grace_ms
-    turn.call_at(user.grace_at, lambda: _grace_over(user, turn))
+    turn.call_at(user.grace_at, _grace_over, user, turn)
 
 
 def privacy_changed(user: User, turn: Turn) -> None:

@@ -132,15 +132,16 @@ def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:
 
 def _arm(session: Session, turn: Turn) -> None:
     session.armed = True
-    user_of = session.user
+    turn.call_at(session.moved_at + turn.limits.deliver_repeat_ms, _unacked, session, turn)
 
-    def due() -> None:
-        session.armed = False
-        if user_of.sessions.get(session.device.number) is not session or not (session.window or session.rev_window):
-            return
-        if turn.now.mono - session.moved_at >= turn.limits.deliver_repeat_ms:
-            rewind(user_of, session, turn)
-        if not session.armed and (session.window or session.rev_window):
-            _arm(session, turn)
 
-    turn.call_at(session.moved_at + turn.limits.deliver_repeat_ms, due)
+def _unacked(session: Session, turn: Turn) -> None:
+    """A window has been unacked for long, unless it has moved since."""
+    user = session.user
+    session.armed = False
+    if user.sessions.get(session.device.number) is not session or not (session.window or session.rev_window):
+        return
+    if turn.now.mono - session.moved_at >= turn.limits.deliver_repeat_ms:
+        rewind(user, session, turn)
+    if not session.armed and (session.window or session.rev_window):
+        _arm(session, turn)

@@ -200,8 +200,7 @@ class Edge(Sessions):
             session.ack_seq, session.ack_rev,
         )  # fmt: skip
         self.to_units.append((session.unit, attach))
-        conn = session.conn
-        self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._attach_late(conn))
+        self.call_at(self.now.mono + ATTACH_REPEAT_MS, Edge._attach_late, self, session.conn)
 
     def _attach_late(self, conn: int) -> None:
         session = self.sessions.get(conn)

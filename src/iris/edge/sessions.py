@@ -113,8 +113,7 @@ class Sessions(Timers):
         if session.expiry_due <= due + EXPIRY_SLACK_MS:
             return  # a timeout looks before that, and arms the next: else every Refresh would leave one until its end
         session.expiry_due = due
-        conn = session.conn
-        self.call_at(due, lambda: self._expired(conn, due))
+        self.call_at(due, Sessions._expired, self, session.conn, due)
 
     def detach_later(self, user: bytes, conn: int, number: int, device: int) -> None:
         """Detach until the shard has confirmed it."""
@@ -126,7 +125,7 @@ class Sessions(Timers):
         waiting = self.detaching.get(conn)
         if waiting is not None:
             self.to_units.append(waiting)
-            self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._detach(conn))
+            self.call_at(self.now.mono + ATTACH_REPEAT_MS, Sessions._detach, self, conn)
 
     def _expired(self, conn: int, due: int) -> None:
         session = self.sessions.get(conn)
