@@ -15,6 +15,7 @@ from iris.core.catalogue import CloseCode
 from iris.core.commands import CLOSE_SESSION, CloseSession
 from iris.core.ids import COUNTER_MAX
 from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
+from iris.core.tables import own
 from iris.core.turn import Turn
 from iris.core.user import Session, User
 
@@ -73,10 +74,13 @@ def append(
     turn.bytes += len(payload)
     if user.sessions:
         tail = user.tail
-        tail.append(row)
-        limits = turn.limits
-        while len(tail) > limits.deliver_window or size - tail[0].size > limits.deliver_window_bytes:
-            user.tail_from = tail.pop(0).seq
+        if tail:
+            tail.append(row)
+            limits = turn.limits
+            while len(tail) > limits.deliver_window or size - tail[0].size > limits.deliver_window_bytes:
+                user.tail_from = tail.pop(0).seq
+        else:
+            user.tail = [row]
         for session in user.sessions.values():
             pump.offer(user, session, row, before, turn)
     else:
@@ -195,6 +199,7 @@ def close_session(user: User, turn: Turn, device: int, code: int) -> None:
 def close_connection(user: User, turn: Turn, session: Session, code: int) -> None:
     """Tell the edge to close a connection, again and again until it says that it is gone."""
     close = CloseSession(CLOSE_SESSION, session.conn, code, session.number, user.id, session.device.number)
+    user.closing = own(user.closing)
     user.closing[session.edge, session.conn] = close
     turn.to_edge(session.edge, close)
     _close_later(user, turn)

@@ -16,6 +16,7 @@ from typing import Final
 from iris.core.commands import ItemIn, RegisterIn
 from iris.core.ids import seq_of
 from iris.core.rows import Gone, InboxMarkRow, OutboxItemRow, OutboxRegisterRow
+from iris.core.tables import NOTHING
 from iris.core.turn import Turn
 
 # kinds of item bodies: (kind, ...)
@@ -55,7 +56,7 @@ class Outbox:
     def __init__(self, user: bytes, unit: bytes) -> None:
         self.user = user
         self.unit = unit
-        self.lanes: dict[bytes, Lane] = {}
+        self.lanes: dict[bytes, Lane] = NOTHING
         self.rows = 0
         self._last = 0  # the last number given
         self._stored = 0  # ... as far as the store knows
@@ -186,6 +187,8 @@ class Outbox:
     def _lane(self, target: bytes) -> Lane:
         lane = self.lanes.get(target)
         if lane is None:
+            if self.lanes is NOTHING:
+                self.lanes = {}
             lane = self.lanes[target] = Lane()
         return lane
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from iris.core.commands import TypingIn, WatchIn
 from iris.core.frames import PRESENCE, STATUS_HIDDEN, STATUS_OFFLINE, STATUS_ONLINE, TYPING, Presence, Typing
 from iris.core.rows import CONTACTS, EVERYONE, SeenRow
+from iris.core.tables import own
 from iris.core.turn import Turn
 from iris.core.user import User
 
@@ -24,6 +25,7 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
     if key not in user.watchers and len(user.watchers) >= turn.limits.watchers_max:
         refuse_watch(watch, turn)
         return
+    user.watchers = own(user.watchers)
     user.watchers[key] = watch.watcher
     if user.sessions:
         user.announced = True

@@ -99,10 +99,12 @@ def _pass(session: Session, row: MessageRow, turn: Turn) -> None:
 def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
     turn.effects.edge.append((session.edge, _frame(session, row, session.prev)))
     session.prev = session.sent = row.seq
-    window = session.window
-    if not window and not session.rev_window:
-        session.moved_at = turn.now.mono
-    window.append(row)
+    if session.window:
+        session.window.append(row)
+    else:
+        session.window = [row]
+        if not session.rev_window:
+            session.moved_at = turn.now.mono
     session.bytes += len(row.payload)
     if not session.armed:
         _arm(session, turn)
@@ -123,9 +125,12 @@ def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:
     else:
         frame = ReadSync(READ_SYNC, session.conn, row.rev, prev, row.conversation, row.a)
     turn.effects.edge.append((session.edge, frame))
-    if not session.window and not session.rev_window:
-        session.moved_at = turn.now.mono
-    session.rev_window.append(row.rev)
+    if session.rev_window:
+        session.rev_window.append(row.rev)
+    else:
+        session.rev_window = [row.rev]
+        if not session.window:
+            session.moved_at = turn.now.mono
     if not session.armed:
         _arm(session, turn)
 

@@ -32,6 +32,7 @@ from iris.core.commands import (
 from iris.core.frames import PROBLEM, REFRESH, RETRY_NEVER, Problem
 from iris.core.requests import Auth
 from iris.core.rows import ROW_REFUSED
+from iris.core.tables import own
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Device, Session, User
 
@@ -63,6 +64,7 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     elif seq <= user.devices[number].seq or any(row.seq == seq for row in user.tail):
         _attach(user, attach, False, turn)
     else:
+        user.checking = own(user.checking)
         user.checking[number] = attach
         turn.ask(LoadPage(user.id, seq - 1, seq, 1, 0, (FOR_ATTACH, number)))
 

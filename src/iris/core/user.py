@@ -27,6 +27,7 @@ from iris.core.rows import (
     MessageRow,
     UserRows,
 )
+from iris.core.tables import NO_ITEMS, NOTHING
 
 BASE_DEVICE: Final = 0  # the cursor of a user without devices; the next device starts there
 
@@ -69,12 +70,12 @@ class Session:
         self.acked = 0  # the newest seq acked on this connection, or resumed at
         self.prev = 0  # seq of the last Deliver: what the next one carries
         self.sent = 0  # every row up to here was sent (or is none to send); the pump goes on after it
-        self.window: list[MessageRow] = []  # sent and not acked; a list: an empty deque takes 760 bytes
+        self.window: list[MessageRow] = NO_ITEMS  # sent and not acked; a list: an empty deque takes 760 bytes
         self.bytes = 0  # payload bytes of the window
         self.rev_acked = 0
         self.rev_sent = 0
         self.rev_top = 0  # the highest rev ever sent on this connection
-        self.rev_window: list[int] = []
+        self.rev_window: list[int] = NO_ITEMS
         self.loading = False  # a page is under way
         self.moved_at = 0  # mono ms of the last progress
         self.rewound_at = -(1 << 60)
@@ -166,30 +167,32 @@ class User:
         self.due = max(last.due if last else 0, self.counters.due)
         self.oldest_at = rows.first.at if rows.first else 0  # no kept row is older; 0: there is none
         self.trimmed_pos = self.counters.pos if rows.first is None else rows.first.pos - 1
-        self.tail: list[MessageRow] = []  # the newest rows, while somebody is connected
+        self.tail: list[MessageRow] = NO_ITEMS  # the newest rows, while somebody is connected
         self.tail_from = self.head  # the tail holds every row after this seq
-        self.last_at: dict[bytes, int] = {}  # conversation -> newest at
-        self.marks: dict[bytes, dict[int, Mark]] = {}  # sender -> device -> mark, loaded ones
-        self.waiting: dict[bytes, list[SendIn]] = {}  # sender -> Sends that wait for its marks
+        self.last_at: dict[bytes, int] = NOTHING  # conversation -> newest at
+        self.marks: dict[bytes, dict[int, Mark]] = NOTHING  # sender -> device -> mark, loaded ones
+        self.waiting: dict[bytes, list[SendIn]] = NOTHING  # sender -> Sends that wait for its marks
         self.registers = Registers()
         self.registers.load(rows.registers)
         self.outbox = Outbox(user, self.unit)
-        self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks}
+        self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks} or NOTHING
         self.outbox.load(rows.outbox_items, rows.outbox_registers, self.inbox_marks.get(self.unit, 0))
-        self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts}
-        self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks}
-        self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by}
-        self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked}
+        self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts} or NOTHING
+        self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks} or NOTHING
+        self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by} or NOTHING
+        self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked} or NOTHING
         self.seen_at = rows.seen.at if rows.seen else 0
         self.sessions: dict[int, Session] = {}  # device -> session
         self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
-        self.checking: dict[int, Attach] = {}  # device -> the newest Attach whose cursor is looked for in the store
-        self.closing: dict[tuple[int, int], CloseSession] = {}  # (edge, conn) -> what is repeated until its Detach
+        self.checking: dict[int, Attach] = (
+            NOTHING  # device -> newest Attach whose cursor is looked for in the store
+        )
+        self.closing: dict[tuple[int, int], CloseSession] = NOTHING  # (edge, conn) -> what is repeated until its Detach
         self.closing_armed = False  # a timeout will say it again
-        self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches
+        self.watchers: dict[tuple[int, int], bytes] = NOTHING  # (edge, conn) -> who watches
         self.announced: bool | None = None  # what watchers were told: online, offline, nothing yet
         self.grace_at = 0  # mono ms from which offline may be said
-        self.waiting_requests: dict[str, int] = {}  # what a request waits for -> its id
+        self.waiting_requests: dict[str, int] = NOTHING  # what a request waits for -> its id
         self.expiring = False
         self.link_code: LinkCode | None = None
         self.link_code_armed = False  # a timeout will forget it
