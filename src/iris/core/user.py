@@ -184,9 +184,7 @@ class User:
         self.seen_at = rows.seen.at if rows.seen else 0
         self.sessions: dict[int, Session] = {}  # device -> session
         self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
-        self.checking: dict[int, Attach] = (
-            NOTHING  # device -> newest Attach whose cursor is looked for in the store
-        )
+        self.checking: dict[int, Attach] = NOTHING  # device -> newest Attach whose cursor is looked for in the store
         self.closing: dict[tuple[int, int], CloseSession] = NOTHING  # (edge, conn) -> what is repeated until its Detach
         self.closing_armed = False  # a timeout will say it again
         self.watchers: dict[tuple[int, int], bytes] = NOTHING  # (edge, conn) -> who watches

@@ -44,7 +44,7 @@ from iris.core.frames import (
     Welcome,
 )
 from iris.core.ids import user_unit
-from iris.edge.session import Bucket, Session, State
+from iris.edge.session import Session, State
 from iris.edge.sessions import ATTACH_REPEAT_MS, EdgeSettings, Sessions
 from iris.edge.table import TABLE
 from iris.fabric.port import Renewed
@@ -262,8 +262,7 @@ class Edge(Sessions):
             return
         update = SessionUpdate._make(item)
         session.copies = update.copies
-        if session.sends is not None:
-            session.sends.rate = update.sends_per_second
+        session.sends_per_second = update.sends_per_second
 
     def _on_reauthed(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
         if session is None or session.state is State.CLOSING:
@@ -278,10 +277,7 @@ class Edge(Sessions):
             self.close(session, CloseCode.SHARD_MOVED)  # only a new Welcome can say that
             return
         session.state = State.READY
-        if session.sends is None or session.signals is None:
-            session.sends = Bucket(attached.sends_per_second, self.now.mono)
-            session.signals = Bucket(self.limits.signals_per_second_max, self.now.mono)
-        session.sends.rate = attached.sends_per_second
+        session.sends_per_second = attached.sends_per_second
         for target in session.watches:
             self.watch(session, target, True)
         if not session.welcomed:

@@ -20,19 +20,18 @@ class State(IntEnum):
 
 
 class Bucket:
-    """A token bucket: `rate` a second, a burst of two seconds. Times are mono ms."""
+    """A token bucket: `rate` a second, a burst of two seconds. Times are mono ms. It is full when it is made."""
 
-    __slots__ = ("at", "left", "rate")
+    __slots__ = ("at", "left")
 
     def __init__(self, rate: int, now: int) -> None:
-        self.rate = rate
         self.left = 2.0 * rate
         self.at = now
 
-    def take(self, now: int, cost: float = 1.0) -> bool:
+    def take(self, rate: int, now: int, cost: float = 1.0) -> bool:
         """Whether one more is allowed now, one that counts for `cost`."""
         if now != self.at:
-            self.left = min(2.0 * self.rate, self.left + (now - self.at) * self.rate / 1000)
+            self.left = min(2.0 * rate, self.left + (now - self.at) * rate / 1000)
             self.at = now
         if self.left < cost:
             return False
@@ -45,7 +44,7 @@ class Session:
 
     __slots__ = (
         "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "expiry_due",
-        "features", "node", "number", "sends", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+        "features", "node", "number", "sends", "sends_per_second", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(
@@ -66,7 +65,8 @@ class Session:
         self.number = 0  # rises with every connection of this edge
         self.attempt = 0  # the Attach that counts; its answer carries it
         self.copies = True  # until the shard has said otherwise: an own copy too many is harmless
-        self.sends: Bucket | None = None
+        self.sends_per_second = 0
+        self.sends: Bucket | None = None  # from the first one on
         self.signals: Bucket | None = None
         self.watches: tuple[bytes, ...] = ()
         self.welcomed = False

@@ -26,7 +26,7 @@ from iris.core.frames import (
     Send,
 )
 from iris.core.ids import CONVERSATION_BYTES, USER_BYTES, peer_of, user_unit
-from iris.edge.session import Session, State
+from iris.edge.session import Bucket, Session, State
 from iris.edge.sessions import Sessions
 
 Frame = tuple[Any, ...]
@@ -49,13 +49,18 @@ def _send(edge: Sessions, session: Session, frame: Frame) -> None:
         _reject(edge, frame, ErrorCode.SELF, RETRY_NEVER, 0)
     elif not session.node.lease.stands(edge.now.mono):
         _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
-    elif session.sends is not None and not session.sends.take(edge.now.mono):
+    elif not (session.sends or _first_sends(edge, session)).take(session.sends_per_second, edge.now.mono):
         _reject(edge, frame, ErrorCode.RATE_LIMITED, RETRY_AFTER, PAUSE_MS)
     else:
         # Past the records' own constructors, which take twice as long; the engine's frames have the right length.
         send = tuple.__new__(Send, frame)
         command = tuple.__new__(SendIn, (peer, edge.settings.number, user, session.device, session.copies, send))
         edge.to_units.append((b"u" + peer, command))
+
+
+def _first_sends(edge: Sessions, session: Session) -> Bucket:
+    session.sends = Bucket(session.sends_per_second, edge.now.mono)
+    return session.sends
 
 
 def _send_paused(edge: Sessions, session: Session, frame: Frame) -> None:
@@ -139,7 +144,10 @@ def _allowed(edge: Sessions, session: Session, frame: int, cost: float = 1.0) ->
     if not session.node.lease.stands(edge.now.mono):
         edge.problem(session, frame, ErrorCode.OVERLOADED, PAUSE_MS)
         return False
-    if session.signals is not None and not session.signals.take(edge.now.mono, cost):
+    rate, now = edge.limits.signals_per_second_max, edge.now.mono
+    if session.signals is None:
+        session.signals = Bucket(rate, now)
+    if not session.signals.take(rate, now, cost):
         edge.problem(session, frame, ErrorCode.RATE_LIMITED, PAUSE_MS)
         return False
     return True

@@ -268,15 +268,14 @@ def test_the_allowance_of_a_user_is_shared_by_the_sessions(new_world: Callable[.
     """user_sends_per_second_max and sends_per_second_max."""
     world = new_world(user_sends_per_second_max=30, sends_per_second_max=20)
     bobs = world.join("bob", 3)
-    rates = [world.edges[0].edge.sessions[bob.conn or 0].sends for bob in bobs]
-    assert [rate.rate for rate in rates if rate] == [10, 10, 10]
+    sessions = [world.edges[0].edge.sessions[bob.conn or 0] for bob in bobs]
+    assert [session.sends_per_second for session in sessions] == [10, 10, 10]
     bobs[2].disconnect()
     world.settle()
-    assert [rate.rate for rate in rates[:2] if rate] == [15, 15]
+    assert [session.sends_per_second for session in sessions[:2]] == [15, 15]
     bobs[1].disconnect()
     world.settle()
-    assert rates[0] is not None
-    assert rates[0].rate == 20
+    assert sessions[0].sends_per_second == 20
 
 
 def test_sessions_find_each_other_again_after_any_losses(world: World) -> None:

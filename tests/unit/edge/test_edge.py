@@ -260,9 +260,9 @@ def test_typing_in_a_strange_conversation_is_a_problem(world: World) -> None:
 
 def test_a_bucket_holds_two_seconds() -> None:
     bucket = Bucket(10, 0)
-    assert [bucket.take(0) for _ in range(21)] == [True] * 20 + [False]
-    assert [bucket.take(100), bucket.take(100)] == [True, False]
-    assert sum(bucket.take(100_000) for _ in range(30)) == 20
+    assert [bucket.take(10, 0) for _ in range(21)] == [True] * 20 + [False]
+    assert [bucket.take(10, 100), bucket.take(10, 100)] == [True, False]
+    assert sum(bucket.take(10, 100_000) for _ in range(30)) == 20
 
 
 # --- tokens in a session ---
