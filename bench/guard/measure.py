@@ -1,4 +1,4 @@
-"""Gets the counts: of Python in a fresh interpreter, of the engine's codec from callgrind."""
+"""Gets the counts: of Python in fresh interpreters, of the engine's codec from callgrind."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from bench.guard.compare import Baseline
 
@@ -23,17 +24,23 @@ class CannotCount(Exception):
 
 
 def python() -> tuple[Baseline, str]:
-    """Bytecodes and C calls of the fixed work, and where in Iris the bytecodes were, in words."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
-    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": paths}
-    command = [sys.executable, "-m", "bench.guard.count"]
-    said = json.loads(subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
+    """Bytecodes and C calls of the fixed work, bytes of an idle user; where in Iris the bytecodes were, in words."""
+    said = _said("bench.guard.count")
     counts = {f"{part}.{kind}": count for part, kinds in said["counts"].items() for kind, count in kinds.items()}
+    counts |= {f"memory.{kind}": count for kind, count in _said("bench.guard.memory").items()}
     parts = [
         f"  {work}: " + ", ".join(f"{part} {count:,.1f}" for part, count in found.items())
         for work, found in said["bytecodes_by_part"].items()
     ]
     return Baseline(".".join(map(str, sys.version_info[:2])), counts), "\n".join(["bytecodes by part", *parts])
+
+
+def _said(module: str) -> Any:
+    """What a module prints, in an interpreter of its own."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "src")])
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": paths}
+    command = [sys.executable, "-m", module]
+    return json.loads(subprocess.run(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout)
 
 
 def engine() -> Baseline:

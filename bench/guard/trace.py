@@ -14,21 +14,24 @@ from iris.core import tokens
 from iris.core.catalogue import Limits
 from iris.core.commands import RequestIn
 from iris.core.frames import ACCEPTED, ACK, CLOSED, DELIVER, HELLO, RECEIPT, SEND, WELCOME, Ack, Closed, Hello, Send
-from iris.core.ids import direct_conversation, user_unit
+from iris.core.ids import direct_conversation, user_text, user_unit
 from iris.core.requests import CreateUser, LinkDevice, Linked, Operation, Request, Result
+from iris.core.rows import UserRows
 from iris.core.turn import Now
 from iris.edge.edge import Edge
 from iris.edge.sessions import EdgeSettings
 from iris.shard.core import NodeCore
 from iris.shard.loads import load
 from iris.shard.trace import Trace
-from iris.store.codec import ENCODERS
+from iris.store.codec import ENCODERS, decode, encode
 from iris.store.memory import MemoryStore, at_once
 
 KEYS = {"k1": b"k" * 32}
 WALL = 1_764_000_000_000
 PAIRS, WINDOW, ROUNDS, LATE = 4, 4, 6, 24
 PAYLOAD = b"p" * 128
+STEP_MS = 500  # a lease is renewed more rarely
+HASH = "h" * 97  # a password's, as long as argon2id's
 
 
 class Outside:
@@ -94,8 +97,8 @@ class Person:
         self.welcomed = self.dirty = False
         self._server = server
         self._token = tokens.issue(
-            kid="k1", key=KEYS["k1"], user=self.user, device=linked.device, gen=linked.gen, jti="j", now_ms=WALL,
-            lifetime_ms=3_600_000,
+            kid="k1", key=KEYS["k1"], user=self.user, device=linked.device, gen=linked.gen,
+            jti=user_text(self.user)[:16], now_ms=WALL, lifetime_ms=3_600_000,
         )[0]  # fmt: skip
 
     def hello(self) -> tuple[Any, ...]:
@@ -133,19 +136,37 @@ class Person:
             self.welcomed = True
 
 
+class Store(MemoryStore):
+    """Whose users come as from a disk: new objects each time."""
+
+    async def load_user(self, user: bytes) -> UserRows:
+        return UserRows._make(_anew(found, user) for found in await super().load_user(user))
+
+
+def _anew(found: Any, user: bytes) -> Any:
+    """A row, a list of rows or None."""
+    if isinstance(found, list):
+        return [_anew(row, user) for row in found]
+    return None if found is None else decode(*encode(found), user)
+
+
 class Server:
     """The cores of an edge and a node, joined by hand as the shells and the fabric of one process join them."""
 
     def __init__(self) -> None:
-        limits = Limits()
         self._time = 0
-        self._store = MemoryStore(num_shards=8, auto=False)
+        self._ids = 0
+        self._store = Store(num_shards=8, auto=False)
+        self.restart()
+
+    def restart(self) -> None:
+        """Nothing is left but the store."""
+        limits = Limits()
         self._node = NodeCore(0, limits, self._store.epoch, self._store.num_shards, Trace().note)
         self._edge = Edge(EdgeSettings(0, bytes(8), 60_000), limits, lambda: KEYS)
         self._people: dict[int, Person] = {}
         self._replies: dict[int, Result] = {}
-        self._ids = 0
-        self._tell_edge(lambda: self._edge.run_timeouts(0))  # the lease
+        self._tell_edge(lambda: self._edge.run_timeouts(self._time))  # the lease
 
     def connect(self, person: Person) -> int:
         """The number of a new connection."""
@@ -156,8 +177,8 @@ class Server:
     def register(self, handle: str) -> tuple[bytes, Linked]:
         """A new user with a device."""
         user = b"\x00\x01" + handle.encode().ljust(14, b"\x00")
-        self._ask(user, CreateUser(handle, handle, "hash", ""))
-        linked = self._ask(user, LinkDevice("phone", user))
+        self._ask(user, CreateUser(handle, handle, HASH, ""))
+        linked = self._ask(user, LinkDevice("phone", user * 2))
         assert isinstance(linked, Linked), linked
         return user, linked
 
@@ -167,6 +188,15 @@ class Server:
         plain = [tuple(frame) for frame in frames]  # as the engine hands them over
         self._tell_edge(lambda: self._edge.on_frames(plain))
         self._settle()
+
+    def wait(self, ms: int) -> None:
+        """Nobody says anything for so long."""
+        for _ in range(0, ms, STEP_MS):
+            self._time += STEP_MS
+            self._tell_edge(lambda: self._edge.run_timeouts(self._time))
+            self._node.run(self._now())
+            self._flush()
+            self._settle()
 
     def _now(self) -> Now:
         return Now(self._time, WALL + self._time, 0)

@@ -25,9 +25,9 @@ def rewind_ignored(patch: Patch) -> None:
 @mutant("core", "Bob reconnects and the pump goes on at the newest row: what came meanwhile is skipped.")
 def window_not_reset_at_attach(patch: Patch) -> None:
     def on_attach(original: Any, user: Any, command: Any, turn: Any) -> None:
-        before = user.sessions.get(command.auth.device)
+        before = user.session_at(command.auth.device)
         original(user, command, turn)
-        after = user.sessions.get(command.auth.device)
+        after = user.session_at(command.auth.device)
         if after is not None and after is not before:
             after.sent = user.last_seq
 
@@ -53,7 +53,7 @@ def trimmed_to_the_furthest_cursor(patch: Patch) -> None:
     def furthest(original: Any, user: Any) -> tuple[int, int]:
         if not user.devices:
             return original(user)  # type: ignore[no-any-return]
-        return max((device.seq, device.pos) for device in user.devices.values())
+        return max((device.seq, device.pos) for device in user.devices)
 
     patch.change(mailbox, "lowest_cursor", furthest)
 

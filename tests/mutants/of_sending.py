@@ -213,7 +213,7 @@ def times_may_go_back(patch: Patch) -> None:
 @mutant("core", "Users go out of memory, and with them the time of the newest message: two have the same time.")
 def times_forgotten_with_the_user(patch: Patch) -> None:
     def at(original: Any, user: Any, command: Any, turn: Any) -> Any:
-        user.last_at.setdefault(command.send.conversation, 0)
+        user.last_at = {command.send.conversation: 0, **user.last_at}
         return original(user, command, turn)
 
     patch.change(sending, "_at", at)

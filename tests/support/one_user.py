@@ -25,6 +25,6 @@ def bob() -> tuple[User, Turn]:
     rows = UserRows(account, devices, [], [], [], [], [], [], [], [], [], None, None, None, None)
     user, turn = User(BOB, rows), Turn(Limits(), EPOCH, 16)
     turn.now = NOW
-    user.marks[ADA] = {}
-    user.sessions[DEVICE] = Session(user, EDGE, CONN, 1, 1, user.devices[DEVICE], "jti")
+    user.marks = {ADA: {}}
+    user.enter(Session(user, EDGE, CONN, 1, 1, user.linked(DEVICE), "jti"), None)
     return user, turn

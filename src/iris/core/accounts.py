@@ -66,6 +66,7 @@ from iris.core.rows import (
     RevokedRow,
 )
 from iris.core.sessions import stands
+from iris.core.tables import own
 from iris.core.turn import Turn
 from iris.core.user import User
 
@@ -147,7 +148,7 @@ def _create(user: User, request: Request, turn: Turn) -> Result | None:
         ),
         turn,
     )  # fmt: skip
-    user.waiting_requests[WAITS_FOR_CLAIM] = request.id
+    _wait_for_claim(user, request)
     first = invite_unit(operation.invite) if operation.invite else handle_unit(operation.handle)
     user.outbox.add(turn, first, (outbox.CLAIM,))
     return None
@@ -190,7 +191,7 @@ def _upgrade_password(user: User, request: Request, turn: Turn) -> Result:
 def _rotate(user: User, request: Request, turn: Turn) -> Result:
     operation = request.operation
     assert isinstance(operation, RotateRefresh)
-    device = user.devices.get(operation.device)
+    device = user.device(operation.device)
     if not user.active or device is None:
         return Refused(int(ErrorCode.REFRESH_INVALID))
     row = device.row
@@ -212,7 +213,7 @@ def _logout(user: User, request: Request, turn: Turn) -> Result:
     operation = request.operation
     assert isinstance(operation, LogoutDevice)
     device = operation.device or _auth(request).device
-    if device not in user.devices:
+    if user.device(device) is None:
         return Refused(int(ErrorCode.UNKNOWN_DEVICE))
     links.unlink(user, device, turn)
     return Done()
@@ -235,6 +236,7 @@ def _revoke(user: User, request: Request, turn: Turn) -> Result:
     if len(user.revoked) >= turn.limits.revoked_tokens_max:
         links.unlink_all(user, 0, turn)
         return Done()
+    user.revoked = own(user.revoked)
     user.revoked[auth.jti] = auth.expires_at
     turn.write(RevokedRow(user.id, auth.jti, auth.expires_at))
     turn.count("iris_revocations_total")
@@ -265,7 +267,7 @@ def _update(user: User, request: Request, turn: Turn) -> Result | None:
     if changed.presence != account.presence:
         contacts_changed(user, turn)
     if new_handle:
-        user.waiting_requests[WAITS_FOR_CLAIM] = request.id
+        _wait_for_claim(user, request)
         user.outbox.add(turn, handle_unit(changed.wanted_handle), (outbox.CLAIM,))
         return None
     return _account(user)
@@ -282,7 +284,7 @@ def _set_password(user: User, request: Request, turn: Turn) -> Result:
 def _delete(user: User, request: Request, turn: Turn) -> Result:
     account = user.account
     assert account is not None
-    turn.count("iris_deleted_total", sum(user.pos - device.pos for device in user.devices.values()))
+    turn.count("iris_deleted_total", sum(user.pos - device.pos for device in user.devices))
     links.unlink_all(user, 0, turn)
     user.account = AccountRow(
         user.id, STATE_DELETED, "", "", "", "", "", account.gen + 1, EVERYONE, EVERYONE, False, account.created_at, 0
@@ -304,11 +306,11 @@ def _devices(user: User, request: Request, turn: Turn) -> Result:
     return Devices(
         tuple(
             Device(
-                number, device.row.name, device.row.linked_at,
-                turn.now.wall if number in user.sessions else device.row.seen_at,
-                number in user.sessions, number == current,
+                device.number, device.row.name, device.row.linked_at,
+                turn.now.wall if user.session_at(device.number) else device.row.seen_at,
+                user.session_at(device.number) is not None, device.number == current,
             )
-            for number, device in sorted(user.devices.items())
+            for device in user.devices
         )
     )  # fmt: skip
 
@@ -322,6 +324,7 @@ def _put_contact(user: User, request: Request, turn: Turn) -> Result:
     if old is None and len(user.contacts) >= turn.limits.contacts_max:
         return Refused(int(ErrorCode.LIST_FULL))
     row = ContactRow(user.id, operation.contact, operation.name, old.added_at if old else turn.now.wall)
+    user.contacts = own(user.contacts)
     user.contacts[operation.contact] = row
     turn.write(row)
     if old is None and user.account is not None and user.account.presence == CONTACTS:
@@ -382,6 +385,7 @@ def _set_block(user: User, other: bytes, on: bool, turn: Turn) -> Result:
     old = user.blocks.get(other)
     version = old.version if old else 0
     if (version % 2 == 1) != on:
+        user.blocks = own(user.blocks)
         row = user.blocks[other] = BlockRow(user.id, other, max(version + 1, _first_version(turn) + on))
         turn.write(row)
         user.outbox.raise_register(turn, user_unit(other), outbox.BLOCK, b"", row.version)
@@ -417,6 +421,11 @@ def _account(user: User) -> Account:
 def _write_account(user: User, account: AccountRow, turn: Turn) -> None:
     user.account = account
     turn.write(account)
+
+
+def _wait_for_claim(user: User, request: Request) -> None:
+    user.waiting_requests = own(user.waiting_requests)
+    user.waiting_requests[WAITS_FOR_CLAIM] = request.id
 
 
 def _answer_claim(user: User, result: Result, turn: Turn) -> None:

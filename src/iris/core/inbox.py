@@ -11,6 +11,7 @@ from iris.core.catalogue import ErrorCode
 from iris.core.commands import ItemIn, ItemRefused, ItemsDone, RegisterDone, RegisterIn
 from iris.core.ids import peer_of
 from iris.core.rows import ROW_OWN_COPY, BlockedByRow, DeadLetterRow, Gone, InboxMarkRow
+from iris.core.tables import own
 from iris.core.turn import Turn
 from iris.core.user import User
 
@@ -46,6 +47,7 @@ def on_register(user: User, register: RegisterIn, turn: Turn) -> None:
         elif register.kind == outbox.BLOCK:
             known = user.blocked_by.get(source)
             if known is None or register.value > known.version:
+                user.blocked_by = own(user.blocked_by)
                 row = user.blocked_by[source] = BlockedByRow(user.id, source, register.value)
                 turn.write(row)
                 if len(user.blocked_by) > turn.limits.blocked_by_max:
@@ -91,7 +93,7 @@ def on_register_done(user: User, done: RegisterDone, turn: Turn) -> None:
 
 def _set_mark(user: User, source: bytes, number: int, turn: Turn) -> None:
     """Move a source's mark; it is the newest then, and the oldest goes when there are too many."""
-    marks = user.inbox_marks
+    marks = user.inbox_marks = own(user.inbox_marks)
     marks.pop(source, None)
     marks[source] = number
     turn.write(InboxMarkRow(user.id, source, number))

@@ -55,7 +55,7 @@ def _arm(user: User, turn: Turn) -> None:
     """One timeout for a user, however many codes are made."""
     if user.link_code is not None and not user.link_code_armed:
         user.link_code_armed = True
-        turn.call_at(user.link_code.ends_at, lambda: _over(user, turn))
+        turn.call_at(user.link_code.ends_at, _over, user, turn)
 
 
 def _over(user: User, turn: Turn) -> None:

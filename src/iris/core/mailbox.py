@@ -15,6 +15,7 @@ from iris.core.catalogue import CloseCode
 from iris.core.commands import CLOSE_SESSION, CloseSession
 from iris.core.ids import COUNTER_MAX
 from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
+from iris.core.tables import NO_ITEMS, own
 from iris.core.turn import Turn
 from iris.core.user import Session, User
 
@@ -56,7 +57,8 @@ def append(
     seq = next_seq(user, turn)
     before = user.last_seq
     pos = user.pos = user.pos + 1
-    size = user.size = user.size + len(payload)
+    length = len(payload)
+    size = user.size = user.size + length
     due = user.due = user.due + (len(user.devices) or 1)
     # By position, past the record's own constructor, which takes twice as long.
     row = tuple.__new__(
@@ -70,19 +72,20 @@ def append(
     if not user.oldest_at:
         user.oldest_at = at
     turn.writes.append(row)
-    turn.bytes += len(payload)
+    turn.bytes += length
     if user.sessions:
         tail = user.tail
-        tail.append(row)
-        limits = turn.limits
-        while len(tail) > limits.deliver_window or size - tail[0].size > limits.deliver_window_bytes:
-            user.tail_from = tail.pop(0).seq
-        for session in user.sessions.values():
+        if tail:
+            tail.append(row)
+            limits = turn.limits
+            while len(tail) > limits.deliver_window or size - tail[0].size > limits.deliver_window_bytes:
+                user.tail_from = tail.pop(0).seq
+        else:
+            user.tail = [row]
+        for session in user.sessions:
             pump.offer(user, session, row, before, turn)
     else:
         user.tail_from = seq
-        if user.tail:
-            user.tail.clear()
     if pos - user.trimmed_pos > turn.limits.mailbox_lag_rows_max:
         cut_laggards(user, turn)
     return seq
@@ -106,28 +109,28 @@ def append_refused(user: User, turn: Turn, conversation: bytes, sender: bytes, d
 
 def counters_row(user: User) -> CountersRow:
     """The counters as they stand, to be written with whatever changed them."""
-    user.counters = user.counters._replace(floor=user.floor, pos=user.pos, size=user.size, due=user.due)
+    user.counters = user.counters._replace(user=user.id, floor=user.floor, pos=user.pos, size=user.size, due=user.due)
     return user.counters
 
 
 def pending(user: User) -> int:
     """(row, device) pairs that wait for an Ack."""
     if user.devices:
-        return sum(user.pos - device.pos for device in user.devices.values())
+        return sum(user.pos - device.pos for device in user.devices)
     return user.pos - (user.base.pos if user.base else 0)
 
 
 def imbalance(user: User) -> int:
     """due - (acked + pending + expired + cut + unlinked): must be 0."""
     counters = user.counters
-    acked = counters.acked + sum(device.acked for device in user.devices.values())
+    acked = counters.acked + sum(device.acked for device in user.devices)
     return user.due - acked - pending(user) - counters.expired - counters.cut - counters.unlinked
 
 
 def lowest_cursor(user: User) -> tuple[int, int]:
     """(seq, pos) up to which every device has acked."""
     if user.devices:
-        device = min(user.devices.values(), key=lambda other: other.seq)
+        device = min(user.devices, key=lambda other: other.seq)
         return device.seq, device.pos
     return (user.base.seq, user.base.pos) if user.base else (user.floor, user.trimmed_pos)
 
@@ -138,7 +141,7 @@ def trim(user: User, turn: Turn, rows_min: int) -> None:
     A device that was set back gets again what is kept; so it is kept while that device is connected, but no more of it
     than any other device may lag behind.
     """
-    back = [session for session in user.sessions.values() if session.acked < session.device.seq]
+    back = [session for session in user.sessions if session.acked < session.device.seq]
     if back and user.pos - user.trimmed_pos <= turn.limits.mailbox_lag_rows_max:
         return
     for session in back:
@@ -161,11 +164,11 @@ def delete_upto(user: User, turn: Turn, seq: int, pos: int) -> None:
 
 def cut_laggards(user: User, turn: Turn) -> None:
     """Move every device that lags too far to the most advanced cursor; it is told HISTORY_GAP."""
-    best = max(user.devices.values(), key=lambda other: other.seq, default=None)
+    best = max(user.devices, key=lambda other: other.seq, default=None)
     if best is None:
         return
     found = False
-    for device in user.devices.values():
+    for device in user.devices:
         lag = best.pos - device.pos
         if lag and user.pos - device.pos > turn.limits.mailbox_lag_rows_max:
             user.counters = user.counters._replace(cut=user.counters.cut + lag)
@@ -182,12 +185,12 @@ def cut_laggards(user: User, turn: Turn) -> None:
 
 def close_session(user: User, turn: Turn, device: int, code: int) -> None:
     """End a device's session and its connection."""
-    session = user.sessions.pop(device, None)
+    session = user.leave(device)
     if session is None:
         return
     close_connection(user, turn, session, code)
     if not user.sessions:
-        user.tail.clear()
+        user.tail = NO_ITEMS
         user.tail_from = user.head
         presence.went_offline(user, turn)
 
@@ -195,6 +198,7 @@ def close_session(user: User, turn: Turn, device: int, code: int) -> None:
 def close_connection(user: User, turn: Turn, session: Session, code: int) -> None:
     """Tell the edge to close a connection, again and again until it says that it is gone."""
     close = CloseSession(CLOSE_SESSION, session.conn, code, session.number, user.id, session.device.number)
+    user.closing = own(user.closing)
     user.closing[session.edge, session.conn] = close
     turn.to_edge(session.edge, close)
     _close_later(user, turn)
@@ -203,7 +207,7 @@ def close_connection(user: User, turn: Turn, session: Session, code: int) -> Non
 def _close_later(user: User, turn: Turn) -> None:
     if not user.closing_armed:
         user.closing_armed = True
-        turn.call_at(turn.now.mono + CLOSE_REPEAT_MS, lambda: _close_again(user, turn))
+        turn.call_at(turn.now.mono + CLOSE_REPEAT_MS, _close_again, user, turn)
 
 
 def _close_again(user: User, turn: Turn) -> None:

@@ -14,8 +14,9 @@ from collections import deque
 from typing import Final
 
 from iris.core.commands import ItemIn, RegisterIn
-from iris.core.ids import seq_of
+from iris.core.ids import seq_of, user_unit
 from iris.core.rows import Gone, InboxMarkRow, OutboxItemRow, OutboxRegisterRow
+from iris.core.tables import NOTHING
 from iris.core.turn import Turn
 
 # kinds of item bodies: (kind, ...)
@@ -48,14 +49,13 @@ class Lane:
 
 
 class Outbox:
-    """The outbox of one unit. `unit` is its name on the other side, `user` the id in its rows."""
+    """The outbox of one user."""
 
-    __slots__ = ("_armed_at", "_last", "_stored", "lanes", "rows", "unit", "user")
+    __slots__ = ("_armed_at", "_last", "_stored", "lanes", "rows", "user")
 
-    def __init__(self, user: bytes, unit: bytes) -> None:
+    def __init__(self, user: bytes) -> None:
         self.user = user
-        self.unit = unit
-        self.lanes: dict[bytes, Lane] = {}
+        self.lanes: dict[bytes, Lane] = NOTHING
         self.rows = 0
         self._last = 0  # the last number given
         self._stored = 0  # ... as far as the store knows
@@ -94,7 +94,7 @@ class Outbox:
         lane.registers[kind, topic] = value
         # By position, past the records' own constructors: one of each for every receipt.
         turn.writes.append(tuple.__new__(OutboxRegisterRow, (self.user, target, kind, topic, value)))
-        turn.to_unit(target, tuple.__new__(RegisterIn, (target, self.unit, kind, topic, value)))
+        turn.to_unit(target, tuple.__new__(RegisterIn, (target, b"u" + self.user, kind, topic, value)))
         self._arm(turn, lane)
 
     def items_done(self, turn: Turn, target: bytes, number: int) -> list[OutboxItemRow]:
@@ -157,7 +157,7 @@ class Outbox:
         if lane.registers and not target:
             target = next(name for name, other in self.lanes.items() if other is lane)
         for (kind, topic), value in lane.registers.items():
-            turn.to_unit(target, RegisterIn(target, self.unit, kind, topic, value))
+            turn.to_unit(target, RegisterIn(target, user_unit(self.user), kind, topic, value))
 
     def start(self, turn: Turn) -> None:
         """After loading: send everything and begin to repeat."""
@@ -169,7 +169,7 @@ class Outbox:
     def rest(self, turn: Turn) -> None:
         """The unit goes out of memory; its numbers must not begin anew."""
         if self._last > self._stored:
-            turn.write(InboxMarkRow(self.user, self.unit, self._last))
+            turn.write(InboxMarkRow(self.user, user_unit(self.user), self._last))
 
     def write_all(self, turn: Turn) -> None:
         """Write every row again, after the unit was dropped."""
@@ -186,12 +186,14 @@ class Outbox:
     def _lane(self, target: bytes) -> Lane:
         lane = self.lanes.get(target)
         if lane is None:
+            if self.lanes is NOTHING:
+                self.lanes = {}
             lane = self.lanes[target] = Lane()
         return lane
 
     def _send_item(self, turn: Turn, lane: Lane, row: OutboxItemRow, prev: int) -> None:
         lane.sent = max(lane.sent, row.number)
-        turn.to_unit(row.target, ItemIn(row.target, self.unit, row.number, prev, row.body))
+        turn.to_unit(row.target, ItemIn(row.target, user_unit(self.user), row.number, prev, row.body))
 
     def _progress(self, turn: Turn, target: bytes, lane: Lane) -> None:
         """Something was confirmed: no repeat is due soon, and the window has room for what was never sent."""
@@ -218,7 +220,7 @@ class Outbox:
     def _arm_at(self, turn: Turn, when: int) -> None:
         if self._armed_at is None or when < self._armed_at:
             self._armed_at = when
-            turn.call_at(when, lambda: self._repeat(turn, when))
+            turn.call_at(when, Outbox._repeat, self, turn, when)
 
     def _repeat(self, turn: Turn, when: int) -> None:
         if when != self._armed_at:

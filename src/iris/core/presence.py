@@ -11,6 +11,7 @@ from __future__ import annotations
 from iris.core.commands import TypingIn, WatchIn
 from iris.core.frames import PRESENCE, STATUS_HIDDEN, STATUS_OFFLINE, STATUS_ONLINE, TYPING, Presence, Typing
 from iris.core.rows import CONTACTS, EVERYONE, SeenRow
+from iris.core.tables import own
 from iris.core.turn import Turn
 from iris.core.user import User
 
@@ -24,6 +25,7 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
     if key not in user.watchers and len(user.watchers) >= turn.limits.watchers_max:
         refuse_watch(watch, turn)
         return
+    user.watchers = own(user.watchers)
     user.watchers[key] = watch.watcher
     if user.sessions:
         user.announced = True
@@ -31,7 +33,7 @@ def on_watch(user: User, watch: WatchIn, turn: Turn) -> None:
         if turn.now.mono >= user.grace_at:
             user.announced = False
         elif may_see(user, watch.watcher):
-            turn.call_at(user.grace_at, lambda: _grace_over(user, turn))
+            turn.call_at(user.grace_at, _grace_over, user, turn)
             return
     _tell(user, key, watch.watcher, turn)
 
@@ -54,7 +56,7 @@ def went_offline(user: User, turn: Turn) -> None:
     user.seen_at = turn.now.wall
     turn.write(SeenRow(user.id, user.seen_at))
     user.grace_at = turn.now.mono + turn.limits.offline_grace_ms
-    turn.call_at(user.grace_at, lambda: _grace_over(user, turn))
+    turn.call_at(user.grace_at, _grace_over, user, turn)
 
 
 def privacy_changed(user: User, turn: Turn) -> None:
@@ -70,7 +72,7 @@ def on_typing(user: User, typing: TypingIn, turn: Turn) -> None:
     if user.account.messages == CONTACTS and typing.sender not in user.contacts:
         return
     turn.count("iris_typing_total")
-    for session in user.sessions.values():
+    for session in user.sessions:
         turn.to_edge(session.edge, Typing(TYPING, session.conn, typing.conversation, typing.sender, typing.active))
 
 

@@ -99,10 +99,12 @@ def _pass(session: Session, row: MessageRow, turn: Turn) -> None:
 def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
     turn.effects.edge[session.edge].append(_frame(session, row, session.prev))
     session.prev = session.sent = row.seq
-    window = session.window
-    if not window and not session.rev_window:
-        session.moved_at = turn.now.mono
-    window.append(row)
+    if session.window:
+        session.window.append(row)
+    else:
+        session.window = [row]
+        if not session.rev_window:
+            session.moved_at = turn.now.mono
     session.bytes += len(row.payload)
     if not session.armed:
         _arm(session, turn)
@@ -123,24 +125,28 @@ def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:
     else:
         frame = ReadSync(READ_SYNC, session.conn, row.rev, prev, row.conversation, row.a)
     turn.effects.edge[session.edge].append(frame)
-    if not session.window and not session.rev_window:
-        session.moved_at = turn.now.mono
-    session.rev_window.append(row.rev)
+    if session.rev_window:
+        session.rev_window.append(row.rev)
+    else:
+        session.rev_window = [row.rev]
+        if not session.window:
+            session.moved_at = turn.now.mono
     if not session.armed:
         _arm(session, turn)
 
 
 def _arm(session: Session, turn: Turn) -> None:
     session.armed = True
-    user_of = session.user
+    turn.call_at(session.moved_at + turn.limits.deliver_repeat_ms, _unacked, session, turn)
 
-    def due() -> None:
-        session.armed = False
-        if user_of.sessions.get(session.device.number) is not session or not (session.window or session.rev_window):
-            return
-        if turn.now.mono - session.moved_at >= turn.limits.deliver_repeat_ms:
-            rewind(user_of, session, turn)
-        if not session.armed and (session.window or session.rev_window):
-            _arm(session, turn)
 
-    turn.call_at(session.moved_at + turn.limits.deliver_repeat_ms, due)
+def _unacked(session: Session, turn: Turn) -> None:
+    """A window has been unacked for long, unless it has moved since."""
+    user = session.user
+    session.armed = False
+    if session not in user.sessions or not (session.window or session.rev_window):
+        return
+    if turn.now.mono - session.moved_at >= turn.limits.deliver_repeat_ms:
+        rewind(user, session, turn)
+    if not session.armed and (session.window or session.rev_window):
+        _arm(session, turn)

@@ -48,7 +48,7 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     # A rev alone waits for the next cursor row, or the session's end: with an older one registers are only shown again.
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
         mailbox.trim(user, turn, turn.limits.trim_rows_min)
-        if user.sessions.get(ack.device) is not session:
+        if session not in user.sessions:
             return  # it was set back, and is too far behind
     if user.tail and len(user.sessions) == 1:
         gone = _take(user.tail, session.acked)
@@ -70,7 +70,7 @@ def advance(user: User, device: Device, taken: list[MessageRow], turn: Turn) -> 
     last = taken[-1]
     device.seq, device.pos, device.size = last.seq, last.pos, last.size
     device.acked += len(taken)
-    others = [other for other in user.devices.values() if other is not device]
+    others = [other for other in user.devices if other is not device]
     delivered = {
         row.conversation: row for row in taken if row.kind == ROW_MESSAGE and not (others and _had(others, row))
     }
@@ -124,7 +124,7 @@ def raise_register(user: User, turn: Turn, conversation: bytes, kind: int, a: in
         if dropped is not None:
             turn.write(Gone(dropped))
             turn.count("iris_registers_dropped_total")
-    for session in user.sessions.values():
+    for session in user.sessions:
         pump.offer_register(user, session, row, before, turn)
     return True
 

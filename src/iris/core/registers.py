@@ -11,6 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 
 from iris.core.rows import RegisterRow
+from iris.core.tables import NO_ITEMS, NOTHING
 
 Key = tuple[bytes, int]  # (conversation, REGISTER_…)
 
@@ -22,8 +23,8 @@ class Registers:
 
     def __init__(self) -> None:
         self.head = 0  # the newest rev
-        self._rows: dict[Key, RegisterRow] = {}
-        self._order: list[tuple[int, Key]] = []  # by rev; entries whose register has moved on are skipped
+        self._rows: dict[Key, RegisterRow] = NOTHING
+        self._order: list[tuple[int, Key]] = NO_ITEMS  # by rev; entries whose register has moved on are skipped
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -33,10 +34,10 @@ class Registers:
 
     def load(self, rows: list[RegisterRow]) -> None:
         """Take the stored registers."""
-        for row in rows:
-            self._rows[row.conversation, row.kind] = row
-        self._order = sorted((row.rev, key) for key, row in self._rows.items())
-        self.head = self._order[-1][0] if self._order else 0
+        if rows:
+            self._rows = {(row.conversation, row.kind): row for row in rows}
+            self._order = sorted((row.rev, key) for key, row in self._rows.items())
+            self.head = self._order[-1][0]
 
     def raise_to(self, user: bytes, conversation: bytes, kind: int, a: int, b: int, rev: int) -> RegisterRow | None:
         """Merge by maximum. The row to store under `rev`, or None when nothing grew. `rev` is above `head`."""
@@ -46,6 +47,8 @@ class Registers:
             a, b = max(a, old.a), max(b, old.b)
             if a == old.a and b == old.b:
                 return None
+        elif not self._rows:
+            self._rows, self._order = {}, []
         # By position: one for every receipt.
         row = self._rows[key] = tuple.__new__(RegisterRow, (user, conversation, kind, rev, a, b))
         self._order.append((rev, key))

@@ -25,6 +25,7 @@ from iris.core.frames import (
 from iris.core.ids import user_unit
 from iris.core.mark import Mark, Outcome, Verdict
 from iris.core.rows import CONTACTS, ROW_MESSAGE, DropMark, MarkRow
+from iris.core.tables import own
 from iris.core.turn import LoadMarks, Turn
 from iris.core.user import User
 
@@ -67,6 +68,7 @@ def on_marks(user: User, loaded: MarksLoaded, turn: Turn) -> None:
             turn.count("iris_marks_dropped_total")
         while len(user.marks) >= turn.limits.marks_in_memory_max:
             del user.marks[next(iter(user.marks))]
+        user.marks = own(user.marks)
         user.marks[loaded.sender] = marks
     for command in user.waiting.pop(loaded.sender, ()):
         on_send(user, command, turn)
@@ -125,6 +127,7 @@ def reject(
 def _wait_for_marks(user: User, command: SendIn, turn: Turn) -> None:
     waiting = user.waiting.get(command.sender)
     if waiting is None:
+        user.waiting = own(user.waiting)
         user.waiting[command.sender] = [command]
         turn.ask(LoadMarks(user.id, command.sender))
     elif len(waiting) < turn.limits.parked_commands_max:
@@ -194,6 +197,7 @@ def _at(user: User, command: SendIn, turn: Turn) -> int:
         last = max(other.last_at for other in user.marks[command.sender].values())
         if len(user.last_at) >= turn.limits.conversations_max:
             del user.last_at[next(iter(user.last_at))]
+        user.last_at = own(user.last_at)
     if after > now + turn.limits.clock_skew_ms:
         turn.count("iris_after_ignored_total")
         after = 0

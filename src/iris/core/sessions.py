@@ -32,11 +32,11 @@ from iris.core.commands import (
 from iris.core.frames import PROBLEM, REFRESH, RETRY_NEVER, Problem
 from iris.core.requests import Auth
 from iris.core.rows import ROW_REFUSED
+from iris.core.tables import NO_ITEMS, own
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Device, Session, User
 
 ATTEMPT_MAX: Final = 1 << 62  # above every attempt: the connection is over
-ATTACHED_MAX: Final = 64  # (edge, device) pairs of a user whose newest Attach is remembered
 FOR_ATTACH: Final = 4  # purpose of a page: (FOR_ATTACH, device)
 FOR_RESUME: Final = 2  # purpose of a page: Session.purpose(FOR_RESUME)
 
@@ -47,7 +47,7 @@ def stands(user: User, auth: Auth) -> bool:
     return (
         user.active
         and account is not None
-        and auth.device in user.devices
+        and user.device(auth.device) is not None
         and auth.gen == account.gen
         and auth.jti not in user.revoked
     )
@@ -60,9 +60,10 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     number, seq = attach.auth.device, attach.seq
     if seq > user.head or attach.rev > user.registers.head:  # given after the backup that this store goes on from
         _attach(user, attach, True, turn)
-    elif seq <= user.devices[number].seq or any(row.seq == seq for row in user.tail):
+    elif seq <= user.linked(number).seq or any(row.seq == seq for row in user.tail):
         _attach(user, attach, False, turn)
     else:
+        user.checking = own(user.checking)
         user.checking[number] = attach
         turn.ask(LoadPage(user.id, seq - 1, seq, 1, 0, (FOR_ATTACH, number)))
 
@@ -75,7 +76,7 @@ def on_cursor_page(user: User, page: Paged, turn: Turn) -> None:
         return  # another one has come since
     del user.checking[attach.auth.device]
     if _admitted(user, attach, turn):
-        _attach(user, attach, not page.rows and attach.seq > user.devices[attach.auth.device].seq, turn)
+        _attach(user, attach, not page.rows and attach.seq > user.linked(attach.auth.device).seq, turn)
 
 
 def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
@@ -84,7 +85,7 @@ def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
     if not stands(user, auth):
         _refuse(attach, CloseCode.TOKEN_REVOKED, turn)
         return False
-    old = user.sessions.get(auth.device)
+    old = user.session_at(auth.device)
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
     if old is not None and same and old.attempt == attach.attempt:  # the same again
         _answer_attach(user, old, attach, turn)
@@ -93,7 +94,7 @@ def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
     if old is not None and old.edge != attach.edge and old.number >= attach.number:
         _refuse(attach, CloseCode.SHARD_MOVED, turn)  # an older connection; if only the clocks differ, it comes again
         return False
-    known = user.attached.get((attach.edge, auth.device), (0, 0))
+    known = user.newest_attach(attach.edge, auth.device)
     if known >= (attach.number, attach.attempt):  # it was under way for long, and is over
         if known[0] > attach.number:
             _refuse(attach, CloseCode.REPLACED, turn)
@@ -105,15 +106,13 @@ def _attach(user: User, attach: Attach, reset: bool, turn: Turn) -> None:
     """It becomes the session. reset: its cursor is none of this store."""
     auth = attach.auth
     user.checking.pop(auth.device, None)
-    old = user.sessions.get(auth.device)
+    old = user.session_at(auth.device)
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
-    _note(user, attach.edge, auth.device, attach.number, attach.attempt)
     if not user.sessions:
         user.tail_from = user.head
-    device = user.devices[auth.device]
-    session = user.sessions[auth.device] = Session(
-        user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti
-    )
+    device = user.linked(auth.device)
+    session = Session(user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti)
+    user.enter(session, old)
     session.reset = reset
     if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
@@ -174,7 +173,7 @@ def on_detach(user: User, detach: Detach, turn: Turn) -> None:
     """A connection is gone."""
     user.closing.pop((detach.edge, detach.conn), None)
     _forget_checks(user, detach.edge, detach.conn)
-    _note(user, detach.edge, detach.device, detach.number, ATTEMPT_MAX)
+    user.remember(detach.edge, detach.device, detach.number, ATTEMPT_MAX)
     if user.session(detach.device, detach.edge, detach.conn) is not None:
         end(user, detach.device, turn)
     turn.to_edge(detach.edge, Detached(DETACHED, detach.conn))
@@ -182,11 +181,12 @@ def on_detach(user: User, detach: Detach, turn: Turn) -> None:
 
 def end(user: User, device: int, turn: Turn) -> None:
     """Forget a session whose connection is gone or lost."""
-    session = user.sessions.pop(device)
+    session = user.leave(device)
+    assert session is not None
     seen(session.device, turn)
     write_rev(user, session.device, turn)
     if not user.sessions:
-        user.tail.clear()
+        user.tail = NO_ITEMS
         user.tail_from = user.head
         presence.went_offline(user, turn)
         mailbox.trim(user, turn, 1)
@@ -201,7 +201,7 @@ def edge_gone(user: User, edge: int, turn: Turn) -> None:
     for key in [key for key in user.closing if key[0] == edge]:
         del user.closing[key]
     _forget_checks(user, edge)
-    for device in [number for number, session in user.sessions.items() if session.edge == edge]:
+    for device in [session.device.number for session in user.sessions if session.edge == edge]:
         end(user, device, turn)
 
 
@@ -237,17 +237,9 @@ def sender_facts(user: User, turn: Turn) -> tuple[bool, int]:
 def update_sessions(user: User, turn: Turn, but: int = 0) -> None:
     """Tell the edges of the user's sessions what has changed, all but device `but`."""
     copies, rate = sender_facts(user, turn)
-    for session in user.sessions.values():
+    for session in user.sessions:
         if session.device.number != but:
             turn.to_edge(session.edge, SessionUpdate(SESSION_UPDATE, session.conn, copies, rate))
-
-
-def _note(user: User, edge: int, device: int, number: int, attempt: int) -> None:
-    """Remember the newest Attach of an edge and device."""
-    newest = max(user.attached.pop((edge, device), (0, 0)), (number, attempt))
-    user.attached[edge, device] = newest
-    if len(user.attached) > ATTACHED_MAX:
-        del user.attached[next(iter(user.attached))]
 
 
 def _refuse(attach: Attach, code: int, turn: Turn) -> None:

@@ -1,4 +1,6 @@
-"""Timeouts on a virtual clock: a heap of (when, what to call). The owner says what time it is.
+"""Timeouts on a virtual clock: a heap of (when, what to call, with what). The owner says what time it is.
+
+Functions and their arguments, not closures: one of those takes 300 bytes, and some wait for hours.
 
 There is no cancel: a timeout that fires checks whether its reason still holds. Who arms them bounds their number
 (one for a session's window, one for a user's outbox, …).
@@ -8,8 +10,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
+from typing import Any, TypeVarTuple
 
-Timeout = Callable[[], None]
+Arguments = TypeVarTuple("Arguments")
 
 
 class Timers:
@@ -18,13 +21,13 @@ class Timers:
     __slots__ = ("_heap", "_ties")
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Timeout]] = []
+        self._heap: list[tuple[Any, ...]] = []  # (when, tie, function, its arguments …)
         self._ties = 0
 
-    def call_at(self, when: int, timeout: Timeout) -> None:
-        """Call `timeout` in the first run at or after `when`."""
+    def call_at(self, when: int, timeout: Callable[[*Arguments], None], *arguments: *Arguments) -> None:
+        """Call `timeout` with these arguments in the first run at or after `when`."""
         self._ties += 1
-        heapq.heappush(self._heap, (when, self._ties, timeout))
+        heapq.heappush(self._heap, (when, self._ties, timeout, *arguments))
 
     @property
     def timeouts(self) -> int:
@@ -37,8 +40,8 @@ class Timers:
 
     def run_timeouts(self, now: int) -> None:
         """Call what is due at `now`; what is set meanwhile waits for the next run."""
-        due: list[Timeout] = []
+        due = []
         while self._heap and self._heap[0][0] <= now:
-            due.append(heapq.heappop(self._heap)[2])
-        for timeout in due:
-            timeout()
+            due.append(heapq.heappop(self._heap))
+        for _, _, timeout, *arguments in due:
+            timeout(*arguments)

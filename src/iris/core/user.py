@@ -27,7 +27,10 @@ from iris.core.rows import (
     MessageRow,
     UserRows,
 )
+from iris.core.tables import NO_ITEMS, NOTHING, own
 
+NO_COUNTERS: Final = CountersRow(b"", 0, 0, 0, 0, 0, 0, 0, 0)  # of whoever has no row; mailbox.counters_row names it
+ATTACHED_MAX: Final = 64  # (edge, device) pairs of a user whose newest Attach is remembered
 BASE_DEVICE: Final = 0  # the cursor of a user without devices; the next device starts there
 
 
@@ -69,12 +72,12 @@ class Session:
         self.acked = 0  # the newest seq acked on this connection, or resumed at
         self.prev = 0  # seq of the last Deliver: what the next one carries
         self.sent = 0  # every row up to here was sent (or is none to send); the pump goes on after it
-        self.window: list[MessageRow] = []  # sent and not acked; a list: an empty deque takes 760 bytes
+        self.window: list[MessageRow] = NO_ITEMS  # sent and not acked; a list: an empty deque takes 760 bytes
         self.bytes = 0  # payload bytes of the window
         self.rev_acked = 0
         self.rev_sent = 0
         self.rev_top = 0  # the highest rev ever sent on this connection
-        self.rev_window: list[int] = []
+        self.rev_window: list[int] = NO_ITEMS
         self.loading = False  # a page is under way
         self.moved_at = 0  # mono ms of the last progress
         self.rewound_at = -(1 << 60)
@@ -139,7 +142,6 @@ class User:
         "tail_from",
         "touched",
         "trimmed_pos",
-        "unit",
         "waiting",
         "waiting_requests",
         "watchers",
@@ -147,15 +149,13 @@ class User:
 
     def __init__(self, user: bytes, rows: UserRows) -> None:
         self.id = user
-        self.unit = user_unit(user)
         self.account: AccountRow | None = rows.account
-        self.counters = rows.counters or CountersRow(user, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.counters = rows.counters or NO_COUNTERS
         cursors = {cursor.device: cursor for cursor in rows.cursors}
         self.base: CursorRow | None = cursors.get(BASE_DEVICE)
-        self.devices: dict[int, Device] = {
-            row.device: Device(row, cursors.get(row.device) or CursorRow(user, row.device, 0, 0, 0, 0, 0))
-            for row in rows.devices
-        }
+        self.devices: tuple[Device, ...] = tuple(  # in the order in which they were linked
+            [Device(row, cursors.get(row.device) or CursorRow(user, row.device, 0, 0, 0, 0, 0)) for row in rows.devices]
+        )
         self.floor = self.counters.floor
         last = rows.last
         seqs = [cursor.seq for cursor in cursors.values()]
@@ -166,34 +166,40 @@ class User:
         self.due = max(last.due if last else 0, self.counters.due)
         self.oldest_at = rows.first.at if rows.first else 0  # no kept row is older; 0: there is none
         self.trimmed_pos = self.counters.pos if rows.first is None else rows.first.pos - 1
-        self.tail: list[MessageRow] = []  # the newest rows, while somebody is connected
+        self.tail: list[MessageRow] = NO_ITEMS  # the newest rows, while somebody is connected
         self.tail_from = self.head  # the tail holds every row after this seq
-        self.last_at: dict[bytes, int] = {}  # conversation -> newest at
-        self.marks: dict[bytes, dict[int, Mark]] = {}  # sender -> device -> mark, loaded ones
-        self.waiting: dict[bytes, list[SendIn]] = {}  # sender -> Sends that wait for its marks
+        self.last_at: dict[bytes, int] = NOTHING  # conversation -> newest at
+        self.marks: dict[bytes, dict[int, Mark]] = NOTHING  # sender -> device -> mark, loaded ones
+        self.waiting: dict[bytes, list[SendIn]] = NOTHING  # sender -> Sends that wait for its marks
         self.registers = Registers()
         self.registers.load(rows.registers)
-        self.outbox = Outbox(user, self.unit)
-        self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks}
-        self.outbox.load(rows.outbox_items, rows.outbox_registers, self.inbox_marks.get(self.unit, 0))
-        self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts}
-        self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks}
-        self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by}
-        self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked}
+        self.outbox = Outbox(user)
+        self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks} or NOTHING
+        self.outbox.load(
+            rows.outbox_items, rows.outbox_registers, self.inbox_marks.get(self.unit, 0) if self.inbox_marks else 0
+        )
+        self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts} or NOTHING
+        self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks} or NOTHING
+        self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by} or NOTHING
+        self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked} or NOTHING
         self.seen_at = rows.seen.at if rows.seen else 0
-        self.sessions: dict[int, Session] = {}  # device -> session
-        self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
-        self.checking: dict[int, Attach] = {}  # device -> the newest Attach whose cursor is looked for in the store
-        self.closing: dict[tuple[int, int], CloseSession] = {}  # (edge, conn) -> what is repeated until its Detach
+        self.sessions: tuple[Session, ...] = ()  # one for a device; a tuple: there are few, and a dict takes 232 bytes
+        self.attached: dict[tuple[int, int], tuple[int, int]] = NOTHING  # see `remember`
+        self.checking: dict[int, Attach] = NOTHING  # device -> newest Attach whose cursor is looked for in the store
+        self.closing: dict[tuple[int, int], CloseSession] = NOTHING  # (edge, conn) -> what is repeated until its Detach
         self.closing_armed = False  # a timeout will say it again
-        self.watchers: dict[tuple[int, int], bytes] = {}  # (edge, conn) -> who watches
+        self.watchers: dict[tuple[int, int], bytes] = NOTHING  # (edge, conn) -> who watches
         self.announced: bool | None = None  # what watchers were told: online, offline, nothing yet
         self.grace_at = 0  # mono ms from which offline may be said
-        self.waiting_requests: dict[str, int] = {}  # what a request waits for -> its id
+        self.waiting_requests: dict[str, int] = NOTHING  # what a request waits for -> its id
         self.expiring = False
         self.link_code: LinkCode | None = None
         self.link_code_armed = False  # a timeout will forget it
         self.touched = True  # since the residents looked last
+
+    @property
+    def unit(self) -> bytes:
+        return user_unit(self.id)
 
     @property
     def active(self) -> bool:
@@ -204,10 +210,9 @@ class User:
         """(pos, size) of the most advanced device's cursor."""
         devices = self.devices
         if len(devices) == 1:  # the usual case, on the way of every message
-            for device in devices.values():
-                return device.pos, device.size
+            return devices[0].pos, devices[0].size
         if devices:
-            first = max(devices.values(), key=lambda device: device.pos)
+            first = max(devices, key=lambda device: device.pos)
             return first.pos, first.size
         return (self.base.pos, self.base.size) if self.base else (0, 0)
 
@@ -233,7 +238,7 @@ class User:
     def forget_all(self) -> None:
         """After the account was deleted: nothing is left but the account row and the outbox."""
         self.base = None
-        self.counters = CountersRow(self.id, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.counters = NO_COUNTERS
         self.head = self.last_seq = self.floor = self.tail_from = self.pos = self.size = self.due = 0
         self.oldest_at = self.trimmed_pos = self.seen_at = 0
         self.registers = Registers()
@@ -241,10 +246,70 @@ class User:
             table.clear()
         self.revoked.clear()
 
+    def device(self, number: int) -> Device | None:
+        """The device of this number, if it is linked."""
+        for device in self.devices:
+            if device.number == number:
+                return device
+        return None
+
+    def linked(self, number: int) -> Device:
+        """The device of this number, which is known to be linked."""
+        for device in self.devices:
+            if device.number == number:
+                return device
+        raise KeyError(number)
+
     def session(self, device: int, edge: int, conn: int) -> Session | None:
         """The device's session, if it is still this connection."""
-        session = self.sessions.get(device)
-        return session if session is not None and session.conn == conn and session.edge == edge else None
+        for session in self.sessions:
+            if session.conn == conn and session.edge == edge and session.device.number == device:
+                return session
+        return None
+
+    def session_at(self, device: int) -> Session | None:
+        """The device's session."""
+        for session in self.sessions:
+            if session.device.number == device:
+                return session
+        return None
+
+    def enter(self, session: Session, old: Session | None) -> None:
+        """Let it be its device's session, in the place of the old one, which is remembered. It says itself what its
+        Attach was.
+        """
+        device = session.device.number
+        if old is not None and old.edge != session.edge:
+            self.remember(old.edge, device, old.number, old.attempt)
+        if self.attached and (session.edge, device) in self.attached:
+            del self.attached[session.edge, device]
+            self.attached = self.attached or NOTHING
+        if old is None:
+            self.sessions = (*self.sessions, session)
+        else:
+            self.sessions = tuple([session if one is old else one for one in self.sessions])
+
+    def leave(self, device: int) -> Session | None:
+        """End the device's session, and remember its Attach, which may come once more."""
+        session = self.session_at(device)
+        if session is not None:
+            self.sessions = tuple([one for one in self.sessions if one is not session])
+            self.remember(session.edge, device, session.number, session.attempt)
+        return session
+
+    def remember(self, edge: int, device: int, number: int, attempt: int) -> None:
+        """The newest Attach of an edge and device, as (number, attempt), whose session is over; see `newest_attach`."""
+        newest = max(self.attached.pop((edge, device), (0, 0)), (number, attempt))
+        self.attached = own(self.attached)
+        self.attached[edge, device] = newest
+        if len(self.attached) > ATTACHED_MAX:
+            del self.attached[next(iter(self.attached))]
+
+    def newest_attach(self, edge: int, device: int) -> tuple[int, int]:
+        """(number, attempt) of the newest Attach of an edge and device, whether its session is over or not."""
+        over = self.attached.get((edge, device), (0, 0))
+        session = self.session_at(device)
+        return over if session is None or session.edge != edge else max(over, (session.number, session.attempt))
 
     def session_of(self, purpose: tuple[object, ...]) -> Session | None:
         """The session that asked for a page, if it has not begun anew since: see Session.purpose."""

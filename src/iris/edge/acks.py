@@ -33,7 +33,7 @@ def on_ack(edge: Sessions, session: Session, frame: tuple[Any, ...]) -> None:
     elif not session.ack_lingers:
         session.ack_lingers = True
         if not edge.lingering:
-            edge.call_at(now + limits.ack_linger_ms, lambda: _linger_over(edge))
+            edge.call_at(now + limits.ack_linger_ms, _linger_over, edge)
         edge.lingering.append(session)
 
 

@@ -45,7 +45,7 @@ from iris.core.frames import (
     Welcome,
 )
 from iris.core.ids import user_unit
-from iris.edge.session import Bucket, Session, State
+from iris.edge.session import Session, State
 from iris.edge.sessions import ATTACH_REPEAT_MS, EdgeSettings, Sessions
 from iris.edge.table import TABLE
 from iris.fabric.port import Renewed
@@ -207,8 +207,7 @@ class Edge(Sessions):
             session.ack_seq, session.ack_rev,
         )  # fmt: skip
         self.to_units.append((session.unit, attach))
-        conn = session.conn
-        self.call_at(self.now.mono + ATTACH_REPEAT_MS, lambda: self._attach_late(conn))
+        self.call_at(self.now.mono + ATTACH_REPEAT_MS, Edge._attach_late, self, session.conn)
 
     def _attach_late(self, conn: int) -> None:
         session = self.sessions.get(conn)
@@ -270,8 +269,7 @@ class Edge(Sessions):
             return
         update = SessionUpdate._make(item)
         session.copies = update.copies
-        if session.sends is not None:
-            session.sends.rate = update.sends_per_second
+        session.sends_per_second = update.sends_per_second
 
     def _on_reauthed(self, conn: int, session: Session | None, item: tuple[object, ...]) -> None:
         if session is None or session.state is State.CLOSING:
@@ -286,15 +284,14 @@ class Edge(Sessions):
             self.close(session, CloseCode.SHARD_MOVED)  # only a new Welcome can say that
             return
         session.state = State.READY
-        if session.sends is None or session.signals is None:
-            session.sends = Bucket(attached.sends_per_second, self.now.mono)
-            session.signals = Bucket(self.limits.signals_per_second_max, self.now.mono)
-        session.sends.rate = attached.sends_per_second
+        session.sends_per_second = attached.sends_per_second
         for target in session.watches:
             self.watch(session, target, True)
         if not session.welcomed:
             session.welcomed = True
             self.unwelcomed.discard(session.conn)
+            if not self.unwelcomed:
+                self.unwelcomed.clear()  # gives back the place that a storm of log-ins has taken
             self.to_engine.append(self._welcome(session, attached))
 
     def _welcome(self, session: Session, attached: Attached) -> Welcome:

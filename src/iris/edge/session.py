@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum
-from types import MappingProxyType
 from typing import Final
 
 from iris.core.requests import Auth
+from iris.core.tables import NOTHING
 from iris.edge.nodes import NodeLink
 
 NEVER: Final = 1 << 62  # mono ms
 NEVER_BEFORE: Final = -NEVER
-NO_PEERS: Final[Mapping[bytes, tuple[bytes, bytes]]] = MappingProxyType({})
 
 
 class State(IntEnum):
@@ -24,19 +23,18 @@ class State(IntEnum):
 
 
 class Bucket:
-    """A token bucket: `rate` a second, a burst of two seconds. Times are mono ms."""
+    """A token bucket: `rate` a second, a burst of two seconds. Times are mono ms. It is full when it is made."""
 
-    __slots__ = ("at", "left", "rate")
+    __slots__ = ("at", "left")
 
     def __init__(self, rate: int, now: int) -> None:
-        self.rate = rate
         self.left = 2.0 * rate
         self.at = now
 
-    def take(self, now: int, cost: float = 1.0) -> bool:
+    def take(self, rate: int, now: int, cost: float = 1.0) -> bool:
         """Whether one more is allowed now, one that counts for `cost`."""
         if now != self.at:
-            self.left = min(2.0 * self.rate, self.left + (now - self.at) * self.rate / 1000)
+            self.left = min(2.0 * rate, self.left + (now - self.at) * rate / 1000)
             self.at = now
         if self.left < cost:
             return False
@@ -48,9 +46,9 @@ class Session:
     """A connection that has said Hello with a good token."""
 
     __slots__ = (
-        "ack_lingers", "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at",
-        "expiry_due", "features", "node", "number", "peers", "sends", "signals", "started_at", "state", "told_at",
-        "told_seq", "unit", "user", "watches", "welcomed",
+        "ack_lingers", "ack_rev", "ack_seq", "asked_at", "attempt", "conn", "copies", "device", "expires_at",
+        "expiry_due", "features", "gen", "jti", "node", "number", "peers", "sends", "sends_per_second", "signals",
+        "started_at", "state", "told_at", "told_seq", "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(
@@ -59,9 +57,10 @@ class Session:
         self.conn = conn
         self.node = node  # that owns the user: the session is served while its lease stands
         self.state = State.ATTACHING
-        self.auth = auth
         self.user = auth.user
         self.device = auth.device
+        self.gen = auth.gen
+        self.jti = auth.jti
         self.unit = unit
         self.expires_at = auth.expires_at
         self.expiry_due = NEVER  # mono ms of the timeout that looks at it
@@ -74,10 +73,16 @@ class Session:
         self.number = 0  # rises with every connection of this edge
         self.attempt = 0  # the Attach that counts; its answer carries it
         self.copies = True  # until the shard has said otherwise: an own copy too many is harmless
-        self.sends: Bucket | None = None
+        self.sends_per_second = 0
+        self.sends: Bucket | None = None  # from the first one on
         self.signals: Bucket | None = None
-        self.peers: Mapping[bytes, tuple[bytes, bytes]] = NO_PEERS  # conversation -> (peer, its unit): see table.py
+        self.peers: Mapping[bytes, tuple[bytes, bytes]] = NOTHING  # conversation -> (peer, its unit): see table.py
         self.watches: tuple[bytes, ...] = ()
         self.welcomed = False
         self.started_at = 0  # mono ms of Hello, or of the loss of the lease
         self.asked_at = 0  # mono ms of the last Attach
+
+    @property
+    def auth(self) -> Auth:
+        """The newest token's claims."""
+        return tuple.__new__(Auth, (self.user, self.device, self.gen, self.jti, self.expires_at))

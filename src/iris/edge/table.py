@@ -27,7 +27,7 @@ from iris.core.frames import (
 )
 from iris.core.ids import CONVERSATION_BYTES, USER_BYTES, peer_of, user_unit
 from iris.edge import acks
-from iris.edge.session import Session, State
+from iris.edge.session import Bucket, Session, State
 from iris.edge.sessions import Sessions
 
 Frame = tuple[Any, ...]
@@ -46,7 +46,7 @@ def _send(edge: Sessions, session: Session, frame: Frame) -> None:
         return
     if not session.node.lease.stands(edge.now.mono):
         _reject(edge, frame, ErrorCode.OVERLOADED, RETRY_AFTER, PAUSE_MS)
-    elif session.sends is not None and not session.sends.take(edge.now.mono):
+    elif not (session.sends or _first_sends(edge, session)).take(session.sends_per_second, edge.now.mono):
         _reject(edge, frame, ErrorCode.RATE_LIMITED, RETRY_AFTER, PAUSE_MS)
     else:
         # Past the records' own constructors, which take twice as long; the engine's frames have the right length.
@@ -71,6 +71,11 @@ def _peer(edge: Sessions, session: Session, frame: Frame) -> tuple[bytes, bytes]
     # A new table each time: one for each session that never writes would cost more.
     session.peers = {conversation: known} if len(session.peers) >= PEERS_MAX else {**session.peers, conversation: known}
     return known
+
+
+def _first_sends(edge: Sessions, session: Session) -> Bucket:
+    session.sends = Bucket(session.sends_per_second, edge.now.mono)
+    return session.sends
 
 
 def _send_paused(edge: Sessions, session: Session, frame: Frame) -> None:
@@ -128,7 +133,7 @@ def _refresh(edge: Sessions, session: Session, frame: Frame) -> None:
     elif auth.user != session.user or auth.device != session.device:
         edge.problem(session, REFRESH, ErrorCode.TOKEN_INVALID)
     else:
-        session.auth = auth
+        session.gen, session.jti = auth.gen, auth.jti
         edge.to_units.append((session.unit, Reauth(session.user, edge.settings.number, session.conn, auth)))
 
 
@@ -150,7 +155,10 @@ def _allowed(edge: Sessions, session: Session, frame: int, cost: float = 1.0) ->
     if not session.node.lease.stands(edge.now.mono):
         edge.problem(session, frame, ErrorCode.OVERLOADED, PAUSE_MS)
         return False
-    if session.signals is not None and not session.signals.take(edge.now.mono, cost):
+    rate, now = edge.limits.signals_per_second_max, edge.now.mono
+    if session.signals is None:
+        session.signals = Bucket(rate, now)
+    if not session.signals.take(rate, now, cost):
         edge.problem(session, frame, ErrorCode.RATE_LIMITED, PAUSE_MS)
         return False
     return True

@@ -3,21 +3,26 @@
 received: its Send has reached the recipient's shard. pumped: a Deliver of it was made. committed: its row is
 durable. handed: that Deliver went to the fabric. delivered: to the engine. accepted: its Accepted, likewise. acked:
 a device has it. Limits: TRACE_ITEMS_MAX items over all batches, TRACE_BYTES_MAX bytes of payload that they keep in
-memory; the oldest batches go. What a restart forgets, the store still says in part.
+memory; the oldest batches go. One in which nothing can be found, such as one of log-ins, is not kept. What a restart
+forgets, the store still says in part.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 from iris.core.commands import AckIn, SendIn
-from iris.core.frames import ACCEPTED, DELIVER, Deliver
+from iris.core.frames import ACCEPTED, DELIVER, Accepted, Deliver
 from iris.core.rows import MessageRow
 
 TRACE_ITEMS_MAX = 200_000
 TRACE_BYTES_MAX = 64 * 1024 * 1024
+_FOUND = frozenset({SendIn, AckIn, MessageRow, Deliver, Accepted})  # what a search looks at
+_PAID = ("received", "pumped")  # points at which payloads come in
+_SECOND: Callable[[Any], object] = itemgetter(1)
 _PAYLOAD = Deliver._fields.index("payload")
 
 Point = tuple[int, str, bytes | None, int | None, int | None]  # (wall ms, point, user, device, seq)
@@ -33,7 +38,9 @@ class Trace:
 
     def note(self, point: str, wall: int, batch: Sequence[object]) -> None:
         """A batch passes a point now."""
-        size = _payload_bytes(point, batch)
+        if _FOUND.isdisjoint(map(type, map(_SECOND, batch) if point == "received" else batch)):
+            return
+        size = _payload_bytes(point, batch) if point in _PAID else 0
         self._batches.append((point, wall, batch, size))
         self._items += len(batch)
         self._bytes += size
@@ -72,6 +79,4 @@ def _payload_bytes(point: str, batch: Any) -> int:
     """The payloads that come in with a batch, from a client or from the store. What later points hold is the same."""
     if point == "received":
         return sum([len(command.send.payload) for _, command in batch if type(command) is SendIn])
-    if point == "pumped":
-        return sum([len(item[_PAYLOAD]) for item in batch if item[0] == DELIVER])
-    return 0
+    return sum([len(item[_PAYLOAD]) for item in batch if item[0] == DELIVER])

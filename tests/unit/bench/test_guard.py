@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import bench.guard.__main__ as command
-from bench.guard import measure, trace
+from bench.guard import measure, memory, trace
 from bench.guard.compare import Baseline, Finding, compare, entry, verdict, written
 from bench.guard.count import count, part_of
 from bench.guard.measure import CannotCount
@@ -91,6 +92,28 @@ def test_dearer_rules_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(Edge, "on_frames", twice_looked_at)
     assert pairs() > usual * 1.02
+
+
+def test_what_a_user_holds_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,000 bytes more for each are told as that; what is given back again is not."""
+    from iris.core.user import User
+
+    monkeypatch.setattr(memory, "USERS", 200)
+    usual, init, kept = memory.bytes_per_user(), User.__init__, []
+
+    def holds_more(self: User, *arguments: Any) -> None:
+        bytearray(5_000)
+        init(self, *arguments)
+        kept.append(bytearray(1_000))
+
+    monkeypatch.setattr(User, "__init__", holds_more)
+    assert 1_000 < memory.bytes_per_user() - usual < 1_150
+
+
+@pytest.mark.parametrize(("now", "wrong"), [(101.0, False), (101.2, True), (98.9, True)])
+def test_one_percent_of_memory_is_allowed(now: float, wrong: bool) -> None:
+    name = "memory.bytes_per_idle_user"
+    assert compare({name: now}, {name: 100.0})[0].wrong is wrong
 
 
 @pytest.mark.parametrize(("now", "wrong"), [(102.0, False), (103.0, True), (98.0, False), (97.0, True), (0.0, True)])
@@ -185,6 +208,6 @@ def test_without_valgrind_the_engine_is_not_counted(monkeypatch: pytest.MonkeyPa
 
 def test_there_are_baselines_of_everything_that_is_counted() -> None:
     found = command.read(command.FOLDER / "baselines.toml")
-    works = {"login", "pairs", "offline", "catch_up"}
+    works = {"login", "pairs", "offline", "catch_up", "memory"}
     assert {name.partition(".")[0] for name in found["python"].counts} == works
     assert {name.partition(".")[0] for name in found["engine"].counts} == set(measure.WORKS)

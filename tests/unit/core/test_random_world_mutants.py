@@ -123,7 +123,7 @@ def cursor_moved_over_a_gap(patch: Patch) -> None:
 @mutant
 def trimmed_to_the_furthest_cursor(patch: Patch) -> None:
     def furthest(user: Any) -> tuple[int, int]:
-        return max((device.seq, device.pos) for device in user.devices.values())
+        return max((device.seq, device.pos) for device in user.devices)
 
     patch.setattr(mailbox, "lowest_cursor", furthest)
 
@@ -133,9 +133,9 @@ def window_not_reset_at_attach(patch: Patch) -> None:
     attach = sessions.on_attach
 
     def at_the_head(user: Any, command: Any, turn: Any) -> None:
-        before = user.sessions.get(command.auth.device)
+        before = user.session_at(command.auth.device)
         attach(user, command, turn)
-        after = user.sessions.get(command.auth.device)
+        after = user.session_at(command.auth.device)
         if after is not None and after is not before:
             after.sent = user.last_seq
 

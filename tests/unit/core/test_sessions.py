@@ -146,11 +146,11 @@ def test_a_repeat_of_an_old_attempt_does_no_harm(world: World) -> None:
     world.wait(2_000)
     first, second = attaches[0], attaches[-1]
     assert (first.number, first.attempt, second.attempt) == (second.number, 1, 2)
-    session = world.user(bob.user).sessions[bob.device]
+    session = world.user(bob.user).sessions[0]
     for late in (first, second):
         world.node.receive([(user_unit(bob.user), late)])
         world.settle()
-        assert world.user(bob.user).sessions[bob.device] is session
+        assert world.user(bob.user).sessions[0] is session
     say(world, ada, bob, "one")
     assert bob.texts(ada.user) == ["one"]
     assert bob.connected()
@@ -208,7 +208,7 @@ def test_a_page_that_an_earlier_attempt_asked_for_is_not_taken(new_world: Callab
     ada, bob = pair(world)
     bob.auto = False
     say(world, ada, bob, "1", "2", "3", "4", "5")
-    device = world.user(bob.user).devices[bob.device]
+    device = world.user(bob.user).linked(bob.device)
     world.loads = False
     lost = world.fabric.lose(AckIn)
     bob.auto = True
@@ -268,15 +268,14 @@ def test_the_allowance_of_a_user_is_shared_by_the_sessions(new_world: Callable[.
     """user_sends_per_second_max and sends_per_second_max."""
     world = new_world(user_sends_per_second_max=30, sends_per_second_max=20)
     bobs = world.join("bob", 3)
-    rates = [world.edges[0].edge.sessions[bob.conn or 0].sends for bob in bobs]
-    assert [rate.rate for rate in rates if rate] == [10, 10, 10]
+    sessions = [world.edges[0].edge.sessions[bob.conn or 0] for bob in bobs]
+    assert [session.sends_per_second for session in sessions] == [10, 10, 10]
     bobs[2].disconnect()
     world.settle()
-    assert [rate.rate for rate in rates[:2] if rate] == [15, 15]
+    assert [session.sends_per_second for session in sessions[:2]] == [15, 15]
     bobs[1].disconnect()
     world.settle()
-    assert rates[0] is not None
-    assert rates[0].rate == 20
+    assert sessions[0].sends_per_second == 20
 
 
 def test_sessions_find_each_other_again_after_any_losses(world: World) -> None:

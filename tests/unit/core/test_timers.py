@@ -10,7 +10,7 @@ def test_what_is_due_is_called_in_the_order_of_time_then_of_setting() -> None:
     timers.call_at(20, lambda: called.append("c"))
     timers.call_at(10, lambda: called.append("a"))
     timers.call_at(20, lambda: called.append("d"))
-    timers.call_at(11, lambda: called.append("b"))
+    timers.call_at(11, called.append, "b")
     assert timers.next_timeout() == 10
     timers.run_timeouts(9)
     assert called == []

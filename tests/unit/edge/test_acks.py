@@ -47,6 +47,11 @@ def of(heard: list[AckIn], client: Client) -> list[int]:
     return [ack.seq for ack in heard if ack.user == client.user]
 
 
+def cursor(world: World, client: Client) -> int:
+    """What the shard has heard of the device."""
+    return world.user(client.user).linked(client.device).seq
+
+
 def say(world: World, ada: Client, bob: Client, count: int) -> None:
     """So many messages, each acked before the next one is sent."""
     for number in range(count):
@@ -67,7 +72,7 @@ def test_those_that_follow_are_one_and_the_newest(world: World) -> None:
     assert len(of(heard, bob)) == 1
     world.wait(LINGER_MS)
     assert of(heard, bob)[1:] == [bob.saved.seq]
-    assert world.user(bob.user).devices[bob.device].seq == bob.saved.seq
+    assert cursor(world, bob) == bob.saved.seq
     assert world.edges[0].edge.counters["iris_acks_lingered_total"]
     assert not world.edges[0].edge.lingering
 
@@ -84,7 +89,7 @@ def test_all_that_linger_go_in_one_batch(world: World) -> None:
     assert lingering >= {peer.user for peer in people}
     world.wait(LINGER_MS)
     for peer in people:
-        assert world.user(peer.user).devices[peer.device].seq == peer.saved.seq
+        assert cursor(world, peer) == peer.saved.seq
 
 
 def test_a_large_step_waits_for_nothing(new_world: Callable[..., World]) -> None:
@@ -108,11 +113,11 @@ def test_a_repeated_ack_waits_for_nothing_and_is_heard_as_repeated(world: World)
 def test_the_end_of_a_connection_loses_no_ack(world: World) -> None:
     ada, bob, heard = pair(world)
     say(world, ada, bob, 2)
-    assert world.user(bob.user).devices[bob.device].seq == bob.saved.seq - 1
+    assert cursor(world, bob) == bob.saved.seq - 1
     bob.disconnect()
     world.settle()
     assert of(heard, bob)[1:] == [bob.saved.seq]
-    assert world.user(bob.user).devices[bob.device].seq == bob.saved.seq
+    assert cursor(world, bob) == bob.saved.seq
     assert ada.receipt(bob.user) == (bob.saved.seq, 0)
 
 
@@ -127,4 +132,4 @@ def test_a_session_that_attaches_anew_says_it_with_that(world: World) -> None:
     assert session.state is State.READY
     world.wait(2 * LINGER_MS)
     assert len(of(heard, bob)) == 1, "the shard would take it for a repeated one"
-    assert world.user(bob.user).devices[bob.device].seq == bob.saved.seq
+    assert cursor(world, bob) == bob.saved.seq
