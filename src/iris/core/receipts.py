@@ -12,6 +12,7 @@ from iris.core.catalogue import CloseCode, ErrorCode
 from iris.core.commands import ATTACH_AGAIN, AckIn, AttachAgain, ReadIn
 from iris.core.frames import PROBLEM, READ, RETRY_NEVER, Problem
 from iris.core.ids import peer_of, seq_of, user_unit
+from iris.core.registers import NO_REGISTERS, Registers
 from iris.core.rows import REGISTER_READ_SYNC, REGISTER_RECEIPT, ROW_MESSAGE, Gone, MessageRow
 from iris.core.turn import Turn
 from iris.core.user import Device, Session, User
@@ -115,6 +116,8 @@ def raise_register(user: User, turn: Turn, conversation: bytes, kind: int, a: in
     """Raise a register and show it to the sessions; False when nothing grew."""
     before = user.registers.head
     rev = max(before + 1, seq_of(turn.epoch, 1))
+    if user.registers is NO_REGISTERS:
+        user.registers = Registers()
     row = user.registers.raise_to(user.id, conversation, kind, a, b, rev)
     if row is None:
         return False

@@ -48,6 +48,7 @@ class Registers:
             if a == old.a and b == old.b:
                 return None
         elif not self._rows:
+            assert self is not NO_REGISTERS, "these are everybody's"
             self._rows, self._order = {}, []
         # By position: one for every receipt.
         row = self._rows[key] = tuple.__new__(RegisterRow, (user, conversation, kind, rev, a, b))
@@ -77,3 +78,6 @@ class Registers:
             if row is not None and row.rev == entry_rev:
                 found.append(row)
         return found
+
+
+NO_REGISTERS = Registers()  # of every user who has none; the first one that is raised makes Registers of the user's own

@@ -13,7 +13,7 @@ from iris.core.commands import Attach, CloseSession, SendIn
 from iris.core.ids import user_unit
 from iris.core.mark import Mark
 from iris.core.outbox import Outbox
-from iris.core.registers import Registers
+from iris.core.registers import NO_REGISTERS, Registers
 from iris.core.rows import (
     ROW_REFUSED,
     STATE_ACTIVE,
@@ -171,8 +171,10 @@ class User:
         self.last_at: dict[bytes, int] = NOTHING  # conversation -> newest at
         self.marks: dict[bytes, dict[int, Mark]] = NOTHING  # sender -> device -> mark, loaded ones
         self.waiting: dict[bytes, list[SendIn]] = NOTHING  # sender -> Sends that wait for its marks
-        self.registers = Registers()
-        self.registers.load(rows.registers)
+        self.registers = NO_REGISTERS
+        if rows.registers:
+            self.registers = Registers()
+            self.registers.load(rows.registers)
         self.outbox = Outbox(user)
         self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks} or NOTHING
         self.outbox.load(
@@ -241,7 +243,7 @@ class User:
         self.counters = NO_COUNTERS
         self.head = self.last_seq = self.floor = self.tail_from = self.pos = self.size = self.due = 0
         self.oldest_at = self.trimmed_pos = self.seen_at = 0
-        self.registers = Registers()
+        self.registers = NO_REGISTERS
         for table in (self.marks, self.inbox_marks, self.contacts, self.blocks, self.blocked_by, self.last_at):
             table.clear()
         self.revoked.clear()

@@ -183,9 +183,8 @@ class Edge(Sessions):
             self.close_connection(hello.conn, CloseCode.TOKEN_EXPIRED if expired else CloseCode.TOKEN_INVALID)
             return
         features = tuple(name for name in hello.features if name in FEATURES)
-        unit = user_unit(auth.user)
-        node = self.nodes[self.owner(unit)]
-        session = Session(hello.conn, auth, unit, node, hello.seq, hello.rev, features)
+        node = self.nodes[self.owner(user_unit(auth.user))]
+        session = Session(hello.conn, auth, node, hello.seq, hello.rev, features)
         self.connections = session.number = max(self.connections + 1, self.now.wall * CONNECTIONS_PER_MS)
         self.sessions[hello.conn] = session
         self.unwelcomed.add(hello.conn)

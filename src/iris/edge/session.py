@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final
 
+from iris.core.ids import user_unit
 from iris.core.requests import Auth
 from iris.core.tables import NOTHING
 from iris.edge.nodes import NodeLink
@@ -48,12 +49,10 @@ class Session:
     __slots__ = (
         "ack_lingers", "ack_rev", "ack_seq", "asked_at", "attempt", "conn", "copies", "device", "expires_at",
         "expiry_due", "features", "gen", "jti", "node", "number", "peers", "sends", "sends_per_second", "signals",
-        "started_at", "state", "told_at", "told_seq", "unit", "user", "watches", "welcomed",
+        "started_at", "state", "told_at", "told_seq", "user", "watches", "welcomed",
     )  # fmt: skip
 
-    def __init__(
-        self, conn: int, auth: Auth, unit: bytes, node: NodeLink, seq: int, rev: int, features: tuple[str, ...]
-    ) -> None:
+    def __init__(self, conn: int, auth: Auth, node: NodeLink, seq: int, rev: int, features: tuple[str, ...]) -> None:
         self.conn = conn
         self.node = node  # that owns the user: the session is served while its lease stands
         self.state = State.ATTACHING
@@ -61,7 +60,6 @@ class Session:
         self.device = auth.device
         self.gen = auth.gen
         self.jti = auth.jti
-        self.unit = unit
         self.expires_at = auth.expires_at
         self.expiry_due = NEVER  # mono ms of the timeout that looks at it
         self.ack_seq = seq  # the cursor to attach with: Hello's, then the newest Ack
@@ -81,6 +79,11 @@ class Session:
         self.welcomed = False
         self.started_at = 0  # mono ms of Hello, or of the loss of the lease
         self.asked_at = 0  # mono ms of the last Attach
+
+    @property
+    def unit(self) -> bytes:
+        """Of the user; made when it is asked for, which takes less than keeping it."""
+        return user_unit(self.user)
 
     @property
     def auth(self) -> Auth:

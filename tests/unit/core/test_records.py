@@ -108,7 +108,7 @@ def test_what_an_edge_makes_of_frames() -> None:
     edge = Edge(EdgeSettings(EDGE, bytes(8), 0), Limits(), dict)
     edge.nodes[0].lease.until = 1
     auth = Auth(ADA, SENDER_DEVICE, 1, "jti", 1)
-    session = EdgeSession(SENDER_CONN, auth, user_unit(ADA), edge.nodes[0], 0, 0, ())
+    session = EdgeSession(SENDER_CONN, auth, edge.nodes[0], 0, 0, ())
     session.sends_per_second = 1
     TABLE[State.READY, SEND](edge, session, tuple(FRAME))
     TABLE[State.READY, ACK](edge, session, (ACK, SENDER_CONN, 21, 22))
