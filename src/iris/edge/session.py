@@ -43,8 +43,9 @@ class Session:
     """A connection that has said Hello with a good token."""
 
     __slots__ = (
-        "ack_rev", "ack_seq", "asked_at", "attempt", "auth", "conn", "copies", "device", "expires_at", "expiry_due",
-        "features", "node", "number", "sends", "sends_per_second", "signals", "started_at", "state", "unit", "user", "watches", "welcomed",
+        "ack_rev", "ack_seq", "asked_at", "attempt", "conn", "copies", "device", "expires_at", "expiry_due",
+        "features", "gen", "jti", "node", "number", "sends", "sends_per_second", "signals", "started_at", "state",
+        "unit", "user", "watches", "welcomed",
     )  # fmt: skip
 
     def __init__(
@@ -53,9 +54,10 @@ class Session:
         self.conn = conn
         self.node = node  # that owns the user: the session is served while its lease stands
         self.state = State.ATTACHING
-        self.auth = auth
         self.user = auth.user
         self.device = auth.device
+        self.gen = auth.gen
+        self.jti = auth.jti
         self.unit = unit
         self.expires_at = auth.expires_at
         self.expiry_due = NEVER  # mono ms of the timeout that looks at it
@@ -72,3 +74,8 @@ class Session:
         self.welcomed = False
         self.started_at = 0  # mono ms of Hello, or of the loss of the lease
         self.asked_at = 0  # mono ms of the last Attach
+
+    @property
+    def auth(self) -> Auth:
+        """The newest token's claims."""
+        return Auth(self.user, self.device, self.gen, self.jti, self.expires_at)

@@ -124,7 +124,7 @@ def _refresh(edge: Sessions, session: Session, frame: Frame) -> None:
     elif auth.user != session.user or auth.device != session.device:
         edge.problem(session, REFRESH, ErrorCode.TOKEN_INVALID)
     else:
-        session.auth = auth
+        session.gen, session.jti = auth.gen, auth.jti
         edge.to_units.append((session.unit, Reauth(session.user, edge.settings.number, session.conn, auth)))
 
 
