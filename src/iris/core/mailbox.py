@@ -110,7 +110,7 @@ def append_refused(user: User, turn: Turn, conversation: bytes, sender: bytes, d
 
 def counters_row(user: User) -> CountersRow:
     """The counters as they stand, to be written with whatever changed them."""
-    user.counters = user.counters._replace(floor=user.floor, pos=user.pos, size=user.size, due=user.due)
+    user.counters = user.counters._replace(user=user.id, floor=user.floor, pos=user.pos, size=user.size, due=user.due)
     return user.counters
 
 

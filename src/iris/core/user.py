@@ -29,6 +29,7 @@ from iris.core.rows import (
 )
 from iris.core.tables import NO_ITEMS, NOTHING
 
+NO_COUNTERS: Final = CountersRow(b"", 0, 0, 0, 0, 0, 0, 0, 0)  # of whoever has no row; mailbox.counters_row names it
 BASE_DEVICE: Final = 0  # the cursor of a user without devices; the next device starts there
 
 
@@ -150,7 +151,7 @@ class User:
         self.id = user
         self.unit = user_unit(user)
         self.account: AccountRow | None = rows.account
-        self.counters = rows.counters or CountersRow(user, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.counters = rows.counters or NO_COUNTERS
         cursors = {cursor.device: cursor for cursor in rows.cursors}
         self.base: CursorRow | None = cursors.get(BASE_DEVICE)
         self.devices: dict[int, Device] = {
@@ -234,7 +235,7 @@ class User:
     def forget_all(self) -> None:
         """After the account was deleted: nothing is left but the account row and the outbox."""
         self.base = None
-        self.counters = CountersRow(self.id, 0, 0, 0, 0, 0, 0, 0, 0)
+        self.counters = NO_COUNTERS
         self.head = self.last_seq = self.floor = self.tail_from = self.pos = self.size = self.due = 0
         self.oldest_at = self.trimmed_pos = self.seen_at = 0
         self.registers = Registers()
