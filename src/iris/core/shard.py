@@ -98,32 +98,35 @@ TO_ANY_UNIT = frozenset({ItemIn, ItemsDone, ItemRefused, RegisterIn, RegisterDon
 class Residents:
     """Which users are in memory, over all shards of a node. Limit: users_in_memory_max."""
 
-    __slots__ = ("_limit", "_order")
+    __slots__ = ("_limit", "_order", "_shard_of")
 
     TRIES_MAX = 8  # users looked at for each one admitted
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, shard_of: Callable[[bytes], Shard]) -> None:
+        """shard_of: who holds a user."""
         self._limit = limit
-        self._order: deque[tuple[Shard, bytes]] = deque()
+        self._shard_of = shard_of
+        self._order: deque[bytes] = deque()
 
     def __len__(self) -> int:
         return len(self._order)
 
-    def admit(self, shard: Shard, user: bytes, turn: Turn) -> None:
+    def admit(self, user: bytes, turn: Turn) -> None:
         """A user was loaded; forget one that is idle and was not used since the last look."""
-        self._order.append((shard, user))
+        self._order.append(user)
         for _ in range(self.TRIES_MAX):
             if len(self._order) <= self._limit:
                 return
-            owner, other = self._order.popleft()
+            other = self._order.popleft()
+            owner = self._shard_of(other)
             resident = owner.users[other]
             if other == user:  # its commands wait: it is not idle
-                self._order.append((owner, other))
+                self._order.append(other)
             elif resident.idle and not resident.touched:
                 owner.forget(other, turn)
             else:
                 resident.touched = False
-                self._order.append((owner, other))
+                self._order.append(other)
 
 
 class Shard:
@@ -236,7 +239,7 @@ class Shard:
         user = self.users[loaded.user] = User(loaded.user, loaded.rows)
         turn = self._turn
         user.grace_at = turn.limits.lease_ms + turn.limits.offline_grace_ms  # mono: counted from the start of the node
-        self._residents.admit(self, loaded.user, turn)
+        self._residents.admit(loaded.user, turn)
         user.outbox.start(turn)
         expiry.look(user, turn)
         for command in self._parked.pop(loaded.user, ()):

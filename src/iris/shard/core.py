@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from iris.core.catalogue import Limits
 from iris.core.commands import EdgeGone, Loaded, MarksLoaded, NameLoaded, Paged
-from iris.core.ids import shard_of
+from iris.core.ids import shard_of, user_unit
 from iris.core.requests import Result
 from iris.core.rows import Write
 from iris.core.shard import Residents, Shard
@@ -53,7 +53,7 @@ class NodeCore:
         """number: what edges call this node. epoch, num_shards: the store's."""
         self.number = number
         self.turn = Turn(limits, epoch, num_shards)
-        self.residents = Residents(limits.users_in_memory_max)
+        self.residents = Residents(limits.users_in_memory_max, lambda user: self.shard(user_unit(user)))
         self.links = EdgeLinks(limits.lease_ms, epoch)
         self.shards: dict[int, Shard] = {}
         self.committing = False  # a commit was taken (or waits to be) and is not durable yet

@@ -59,7 +59,8 @@ def test_commands_start_with_the_unit_they_are_for() -> None:
 
 def made(**limits: int) -> tuple[Shard, Turn]:
     turn = Turn(Limits(**limits), 1, 8)
-    return Shard(turn, Residents(turn.limits.users_in_memory_max)), turn
+    alone = Shard(turn, Residents(turn.limits.users_in_memory_max, lambda user: alone))
+    return alone, turn
 
 
 def send(number: int) -> SendIn:
