@@ -140,14 +140,14 @@ class Store(MemoryStore):
     """Whose users come as from a disk: new objects each time."""
 
     async def load_user(self, user: bytes) -> UserRows:
-        return UserRows._make(map(_anew, await super().load_user(user)))
+        return UserRows._make(_anew(found, user) for found in await super().load_user(user))
 
 
-def _anew(found: Any) -> Any:
+def _anew(found: Any, user: bytes) -> Any:
     """A row, a list of rows or None."""
     if isinstance(found, list):
-        return [_anew(row) for row in found]
-    return None if found is None else decode(*encode(found))
+        return [_anew(row, user) for row in found]
+    return None if found is None else decode(*encode(found), user)
 
 
 class Server:

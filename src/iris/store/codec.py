@@ -223,9 +223,11 @@ def encode(row: Row) -> tuple[bytes, bytes]:
         raise BadRow(f"{type(row).__name__}: {error}") from error
 
 
-def decode(key: bytes, value: bytes) -> Row:
-    """The row of a key and its value. Raises Unreadable."""
+def decode(key: bytes, value: bytes, user: bytes | None = None) -> Row:
+    """The row of a key and its value. Raises Unreadable. user: whose it is, where one object shall do for many rows."""
     kind, fields = split(key)
+    if user is not None:
+        fields = (user, *fields[1:])
     if value[:1] != bytes((VERSIONS[kind],)):
         return _old(kind, fields, value)
     try:

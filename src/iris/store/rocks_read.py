@@ -82,7 +82,7 @@ def load_user(db: Rdict, user: bytes) -> UserRows:
     rows: dict[type[Any], list[Any]] = {}
     for prefix in (SMALL, OUTBOX):
         for key, value in scan_prefix(db, unit(prefix, user)):
-            row = decode(key, value)
+            row = decode(key, value, user)
             rows.setdefault(type(row), []).append(row)
     first, last = _ends(db, user)
 
