@@ -186,7 +186,7 @@ def cut_laggards(user: User, turn: Turn) -> None:
 
 def close_session(user: User, turn: Turn, device: int, code: int) -> None:
     """End a device's session and its connection."""
-    session = user.sessions.pop(device, None)
+    session = user.leave(device)
     if session is None:
         return
     close_connection(user, turn, session, code)

@@ -37,7 +37,6 @@ from iris.core.turn import LoadPage, Turn
 from iris.core.user import Device, Session, User
 
 ATTEMPT_MAX: Final = 1 << 62  # above every attempt: the connection is over
-ATTACHED_MAX: Final = 64  # (edge, device) pairs of a user whose newest Attach is remembered
 FOR_ATTACH: Final = 4  # purpose of a page: (FOR_ATTACH, device)
 FOR_RESUME: Final = 2  # purpose of a page: Session.purpose(FOR_RESUME)
 
@@ -95,7 +94,7 @@ def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
     if old is not None and old.edge != attach.edge and old.number >= attach.number:
         _refuse(attach, CloseCode.SHARD_MOVED, turn)  # an older connection; if only the clocks differ, it comes again
         return False
-    known = user.attached.get((attach.edge, auth.device), (0, 0))
+    known = user.newest_attach(attach.edge, auth.device)
     if known >= (attach.number, attach.attempt):  # it was under way for long, and is over
         if known[0] > attach.number:
             _refuse(attach, CloseCode.REPLACED, turn)
@@ -109,13 +108,11 @@ def _attach(user: User, attach: Attach, reset: bool, turn: Turn) -> None:
     user.checking.pop(auth.device, None)
     old = user.sessions.get(auth.device)
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
-    _note(user, attach.edge, auth.device, attach.number, attach.attempt)
     if not user.sessions:
         user.tail_from = user.head
     device = user.devices[auth.device]
-    session = user.sessions[auth.device] = Session(
-        user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti
-    )
+    session = Session(user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti)
+    user.enter(session)
     session.reset = reset
     if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)
@@ -176,7 +173,7 @@ def on_detach(user: User, detach: Detach, turn: Turn) -> None:
     """A connection is gone."""
     user.closing.pop((detach.edge, detach.conn), None)
     _forget_checks(user, detach.edge, detach.conn)
-    _note(user, detach.edge, detach.device, detach.number, ATTEMPT_MAX)
+    user.remember(detach.edge, detach.device, detach.number, ATTEMPT_MAX)
     if user.session(detach.device, detach.edge, detach.conn) is not None:
         end(user, detach.device, turn)
     turn.to_edge(detach.edge, Detached(DETACHED, detach.conn))
@@ -184,7 +181,8 @@ def on_detach(user: User, detach: Detach, turn: Turn) -> None:
 
 def end(user: User, device: int, turn: Turn) -> None:
     """Forget a session whose connection is gone or lost."""
-    session = user.sessions.pop(device)
+    session = user.leave(device)
+    assert session is not None
     seen(session.device, turn)
     write_rev(user, session.device, turn)
     if not user.sessions:
@@ -242,14 +240,6 @@ def update_sessions(user: User, turn: Turn, but: int = 0) -> None:
     for session in user.sessions.values():
         if session.device.number != but:
             turn.to_edge(session.edge, SessionUpdate(SESSION_UPDATE, session.conn, copies, rate))
-
-
-def _note(user: User, edge: int, device: int, number: int, attempt: int) -> None:
-    """Remember the newest Attach of an edge and device."""
-    newest = max(user.attached.pop((edge, device), (0, 0)), (number, attempt))
-    user.attached[edge, device] = newest
-    if len(user.attached) > ATTACHED_MAX:
-        del user.attached[next(iter(user.attached))]
 
 
 def _refuse(attach: Attach, code: int, turn: Turn) -> None:

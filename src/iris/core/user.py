@@ -27,9 +27,10 @@ from iris.core.rows import (
     MessageRow,
     UserRows,
 )
-from iris.core.tables import NO_ITEMS, NOTHING
+from iris.core.tables import NO_ITEMS, NOTHING, own
 
 NO_COUNTERS: Final = CountersRow(b"", 0, 0, 0, 0, 0, 0, 0, 0)  # of whoever has no row; mailbox.counters_row names it
+ATTACHED_MAX: Final = 64  # (edge, device) pairs of a user whose newest Attach is remembered
 BASE_DEVICE: Final = 0  # the cursor of a user without devices; the next device starts there
 
 
@@ -184,7 +185,7 @@ class User:
         self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked} or NOTHING
         self.seen_at = rows.seen.at if rows.seen else 0
         self.sessions: dict[int, Session] = {}  # device -> session
-        self.attached: dict[tuple[int, int], tuple[int, int]] = {}  # (edge, device) -> newest Attach (number, attempt)
+        self.attached: dict[tuple[int, int], tuple[int, int]] = NOTHING  # see `remember`
         self.checking: dict[int, Attach] = NOTHING  # device -> newest Attach whose cursor is looked for in the store
         self.closing: dict[tuple[int, int], CloseSession] = NOTHING  # (edge, conn) -> what is repeated until its Detach
         self.closing_armed = False  # a timeout will say it again
@@ -247,6 +248,37 @@ class User:
         """The device's session, if it is still this connection."""
         session = self.sessions.get(device)
         return session if session is not None and session.conn == conn and session.edge == edge else None
+
+    def enter(self, session: Session) -> None:
+        """Let it be its device's session. The one before it is remembered, and itself says what its Attach was."""
+        device = session.device.number
+        old = self.sessions.get(device)
+        if old is not None and old.edge != session.edge:
+            self.remember(old.edge, device, old.number, old.attempt)
+        if self.attached.pop((session.edge, device), None) and not self.attached:
+            self.attached = NOTHING
+        self.sessions[device] = session
+
+    def leave(self, device: int) -> Session | None:
+        """End the device's session, and remember its Attach, which may come once more."""
+        session = self.sessions.pop(device, None)
+        if session is not None:
+            self.remember(session.edge, device, session.number, session.attempt)
+        return session
+
+    def remember(self, edge: int, device: int, number: int, attempt: int) -> None:
+        """The newest Attach of an edge and device, as (number, attempt), whose session is over; see `newest_attach`."""
+        newest = max(self.attached.pop((edge, device), (0, 0)), (number, attempt))
+        self.attached = own(self.attached)
+        self.attached[edge, device] = newest
+        if len(self.attached) > ATTACHED_MAX:
+            del self.attached[next(iter(self.attached))]
+
+    def newest_attach(self, edge: int, device: int) -> tuple[int, int]:
+        """(number, attempt) of the newest Attach of an edge and device, whether its session is over or not."""
+        over = self.attached.get((edge, device), (0, 0))
+        session = self.sessions.get(device)
+        return over if session is None or session.edge != edge else max(over, (session.number, session.attempt))
 
     def session_of(self, purpose: tuple[object, ...]) -> Session | None:
         """The session that asked for a page, if it has not begun anew since: see Session.purpose."""
