@@ -293,7 +293,7 @@ class World:
                         user.outbox.lanes
                         or user.closing
                         or user.waiting
-                        or any(s.window or s.rev_window for s in user.sessions.values())
+                        or any(s.window or s.rev_window for s in user.sessions)
                     ):
                         return False
         return True

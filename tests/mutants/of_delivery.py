@@ -25,9 +25,9 @@ def rewind_ignored(patch: Patch) -> None:
 @mutant("core", "Bob reconnects and the pump goes on at the newest row: what came meanwhile is skipped.")
 def window_not_reset_at_attach(patch: Patch) -> None:
     def on_attach(original: Any, user: Any, command: Any, turn: Any) -> None:
-        before = user.sessions.get(command.auth.device)
+        before = user.session_at(command.auth.device)
         original(user, command, turn)
-        after = user.sessions.get(command.auth.device)
+        after = user.session_at(command.auth.device)
         if after is not None and after is not before:
             after.sent = user.last_seq
 

@@ -20,7 +20,7 @@ def session_outlives_its_device(patch: Patch) -> None:
         if code != CloseCode.TOKEN_REVOKED:
             original(user, turn, device, code)
         else:
-            user.sessions.pop(device, None)
+            user.leave(device)
 
     patch.change(mailbox, "close_session", close_session)
 

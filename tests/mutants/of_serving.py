@@ -86,7 +86,7 @@ def not_detached(patch: Patch) -> None:
 @mutant("edge", "A Detach that comes late takes Bob's newer connection with it.")
 def late_detach_ends_the_newer_session(patch: Patch) -> None:
     def on_detach(original: Any, user: Any, detach: Detach, turn: Any) -> None:
-        session = user.sessions.get(detach.device)
+        session = user.session_at(detach.device)
         if session is not None:
             detach = detach._replace(conn=session.conn, edge=session.edge)
         original(user, detach, turn)

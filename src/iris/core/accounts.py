@@ -307,8 +307,8 @@ def _devices(user: User, request: Request, turn: Turn) -> Result:
         tuple(
             Device(
                 number, device.row.name, device.row.linked_at,
-                turn.now.wall if number in user.sessions else device.row.seen_at,
-                number in user.sessions, number == current,
+                turn.now.wall if user.session_at(number) else device.row.seen_at,
+                user.session_at(number) is not None, number == current,
             )
             for number, device in sorted(user.devices.items())
         )

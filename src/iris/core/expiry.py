@@ -40,7 +40,7 @@ def look(user: User, turn: Turn) -> None:
     if user.active:
         oldest = min(turn.now.wall - turn.limits.device_days * mailbox.DAY_MS, turn.now.horizon)
         for number, device in list(user.devices.items()):
-            if number in user.sessions:
+            if user.session_at(number) is not None:
                 if turn.now.wall - device.row.seen_at >= mailbox.DAY_MS:
                     sessions.seen(device, turn)
             elif device.row.seen_at < oldest:

@@ -103,7 +103,7 @@ def unlink_all(user: User, keep: int, turn: Turn) -> Result:
 
 def close_token(user: User, jti: str, turn: Turn) -> None:
     """End the sessions that were opened with this token."""
-    for session in list(user.sessions.values()):
+    for session in user.sessions:
         if session.jti == jti:
             mailbox.close_session(user, turn, session.device.number, CloseCode.TOKEN_REVOKED)
 

@@ -81,7 +81,7 @@ def append(
                 user.tail_from = tail.pop(0).seq
         else:
             user.tail = [row]
-        for session in user.sessions.values():
+        for session in user.sessions:
             pump.offer(user, session, row, before, turn)
     else:
         user.tail_from = seq
@@ -142,7 +142,7 @@ def trim(user: User, turn: Turn, rows_min: int) -> None:
     A device that was set back gets again what is kept; so it is kept while that device is connected, but no more of it
     than any other device may lag behind.
     """
-    back = [session for session in user.sessions.values() if session.acked < session.device.seq]
+    back = [session for session in user.sessions if session.acked < session.device.seq]
     if back and user.pos - user.trimmed_pos <= turn.limits.mailbox_lag_rows_max:
         return
     for session in back:

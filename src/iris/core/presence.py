@@ -72,7 +72,7 @@ def on_typing(user: User, typing: TypingIn, turn: Turn) -> None:
     if user.account.messages == CONTACTS and typing.sender not in user.contacts:
         return
     turn.count("iris_typing_total")
-    for session in user.sessions.values():
+    for session in user.sessions:
         turn.to_edge(session.edge, Typing(TYPING, session.conn, typing.conversation, typing.sender, typing.active))
 
 

@@ -144,7 +144,7 @@ def _unacked(session: Session, turn: Turn) -> None:
     """A window has been unacked for long, unless it has moved since."""
     user = session.user
     session.armed = False
-    if user.sessions.get(session.device.number) is not session or not (session.window or session.rev_window):
+    if session not in user.sessions or not (session.window or session.rev_window):
         return
     if turn.now.mono - session.moved_at >= turn.limits.deliver_repeat_ms:
         rewind(user, session, turn)

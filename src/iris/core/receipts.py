@@ -48,7 +48,7 @@ def on_ack(user: User, ack: AckIn, turn: Turn) -> None:
     # A rev alone waits for the next cursor row, or the session's end: with an older one registers are only shown again.
     if user.pos - user.trimmed_pos >= turn.limits.trim_rows_min:
         mailbox.trim(user, turn, turn.limits.trim_rows_min)
-        if user.sessions.get(ack.device) is not session:
+        if session not in user.sessions:
             return  # it was set back, and is too far behind
     if user.tail and len(user.sessions) == 1:
         gone = _take(user.tail, session.acked)
@@ -124,7 +124,7 @@ def raise_register(user: User, turn: Turn, conversation: bytes, kind: int, a: in
         if dropped is not None:
             turn.write(Gone(dropped))
             turn.count("iris_registers_dropped_total")
-    for session in user.sessions.values():
+    for session in user.sessions:
         pump.offer_register(user, session, row, before, turn)
     return True
 

@@ -85,7 +85,7 @@ def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
     if not stands(user, auth):
         _refuse(attach, CloseCode.TOKEN_REVOKED, turn)
         return False
-    old = user.sessions.get(auth.device)
+    old = user.session_at(auth.device)
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
     if old is not None and same and old.attempt == attach.attempt:  # the same again
         _answer_attach(user, old, attach, turn)
@@ -106,7 +106,7 @@ def _attach(user: User, attach: Attach, reset: bool, turn: Turn) -> None:
     """It becomes the session. reset: its cursor is none of this store."""
     auth = attach.auth
     user.checking.pop(auth.device, None)
-    old = user.sessions.get(auth.device)
+    old = user.session_at(auth.device)
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
     if not user.sessions:
         user.tail_from = user.head
@@ -201,7 +201,7 @@ def edge_gone(user: User, edge: int, turn: Turn) -> None:
     for key in [key for key in user.closing if key[0] == edge]:
         del user.closing[key]
     _forget_checks(user, edge)
-    for device in [number for number, session in user.sessions.items() if session.edge == edge]:
+    for device in [session.device.number for session in user.sessions if session.edge == edge]:
         end(user, device, turn)
 
 
@@ -237,7 +237,7 @@ def sender_facts(user: User, turn: Turn) -> tuple[bool, int]:
 def update_sessions(user: User, turn: Turn, but: int = 0) -> None:
     """Tell the edges of the user's sessions what has changed, all but device `but`."""
     copies, rate = sender_facts(user, turn)
-    for session in user.sessions.values():
+    for session in user.sessions:
         if session.device.number != but:
             turn.to_edge(session.edge, SessionUpdate(SESSION_UPDATE, session.conn, copies, rate))
 

@@ -184,7 +184,7 @@ class User:
         self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by} or NOTHING
         self.revoked: dict[str, int] = {row.jti: row.until for row in rows.revoked} or NOTHING
         self.seen_at = rows.seen.at if rows.seen else 0
-        self.sessions: dict[int, Session] = {}  # device -> session
+        self.sessions: tuple[Session, ...] = ()  # one for a device; a tuple: there are few, and a dict takes 232 bytes
         self.attached: dict[tuple[int, int], tuple[int, int]] = NOTHING  # see `remember`
         self.checking: dict[int, Attach] = NOTHING  # device -> newest Attach whose cursor is looked for in the store
         self.closing: dict[tuple[int, int], CloseSession] = NOTHING  # (edge, conn) -> what is repeated until its Detach
@@ -246,23 +246,36 @@ class User:
 
     def session(self, device: int, edge: int, conn: int) -> Session | None:
         """The device's session, if it is still this connection."""
-        session = self.sessions.get(device)
-        return session if session is not None and session.conn == conn and session.edge == edge else None
+        for session in self.sessions:
+            if session.conn == conn and session.edge == edge and session.device.number == device:
+                return session
+        return None
+
+    def session_at(self, device: int) -> Session | None:
+        """The device's session."""
+        for session in self.sessions:
+            if session.device.number == device:
+                return session
+        return None
 
     def enter(self, session: Session) -> None:
         """Let it be its device's session. The one before it is remembered, and itself says what its Attach was."""
         device = session.device.number
-        old = self.sessions.get(device)
+        old = self.session_at(device)
         if old is not None and old.edge != session.edge:
             self.remember(old.edge, device, old.number, old.attempt)
         if self.attached.pop((session.edge, device), None) and not self.attached:
             self.attached = NOTHING
-        self.sessions[device] = session
+        if old is None:
+            self.sessions = (*self.sessions, session)
+        else:
+            self.sessions = tuple([session if one is old else one for one in self.sessions])
 
     def leave(self, device: int) -> Session | None:
         """End the device's session, and remember its Attach, which may come once more."""
-        session = self.sessions.pop(device, None)
+        session = self.session_at(device)
         if session is not None:
+            self.sessions = tuple([one for one in self.sessions if one is not session])
             self.remember(session.edge, device, session.number, session.attempt)
         return session
 
@@ -277,7 +290,7 @@ class User:
     def newest_attach(self, edge: int, device: int) -> tuple[int, int]:
         """(number, attempt) of the newest Attach of an edge and device, whether its session is over or not."""
         over = self.attached.get((edge, device), (0, 0))
-        session = self.sessions.get(device)
+        session = self.session_at(device)
         return over if session is None or session.edge != edge else max(over, (session.number, session.attempt))
 
     def session_of(self, purpose: tuple[object, ...]) -> Session | None:

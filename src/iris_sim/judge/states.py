@@ -133,7 +133,7 @@ def _amounts(user: User, limits: Limits) -> list[tuple[str, int, int]]:
         found.append(("rows kept", lead - user.trimmed_pos, most))
     for lane in user.outbox.lanes.values():
         found.append(("outbox_rows_max", len(lane.items), limits.outbox_rows_max))
-    for session in user.sessions.values():
+    for session in user.sessions:
         found.append(("deliver_window", len(session.window), limits.deliver_window))
         found.append(("register_window", len(session.rev_window), limits.register_window))
     return found

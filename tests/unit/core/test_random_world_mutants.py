@@ -133,9 +133,9 @@ def window_not_reset_at_attach(patch: Patch) -> None:
     attach = sessions.on_attach
 
     def at_the_head(user: Any, command: Any, turn: Any) -> None:
-        before = user.sessions.get(command.auth.device)
+        before = user.session_at(command.auth.device)
         attach(user, command, turn)
-        after = user.sessions.get(command.auth.device)
+        after = user.session_at(command.auth.device)
         if after is not None and after is not before:
             after.sent = user.last_seq
 
