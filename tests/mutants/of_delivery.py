@@ -53,7 +53,7 @@ def trimmed_to_the_furthest_cursor(patch: Patch) -> None:
     def furthest(original: Any, user: Any) -> tuple[int, int]:
         if not user.devices:
             return original(user)  # type: ignore[no-any-return]
-        return max((device.seq, device.pos) for device in user.devices.values())
+        return max((device.seq, device.pos) for device in user.devices)
 
     patch.change(mailbox, "lowest_cursor", furthest)
 

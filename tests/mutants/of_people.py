@@ -28,7 +28,7 @@ def session_outlives_its_device(patch: Patch) -> None:
 @mutant("core", "Ada logs out everywhere; a device whose token was copied comes back in.", faults="no_answer cut")
 def generation_not_looked_at(patch: Patch) -> None:
     def stands(original: Any, user: Any, auth: Any) -> bool:
-        return user.active and auth.device in user.devices and auth.jti not in user.revoked
+        return user.active and user.device(auth.device) is not None and auth.jti not in user.revoked
 
     patch.change(sessions, "stands", stands)
 
@@ -36,7 +36,7 @@ def generation_not_looked_at(patch: Patch) -> None:
 @mutant("core", "A token was revoked, and opens the next session.")
 def revoked_token_taken(patch: Patch) -> None:
     def stands(original: Any, user: Any, auth: Any) -> bool:
-        return user.active and auth.device in user.devices and auth.gen == user.account.gen
+        return user.active and user.device(auth.device) is not None and auth.gen == user.account.gen
 
     patch.change(sessions, "stands", stands)
 
@@ -62,10 +62,9 @@ def new_device_starts_at_the_bottom(patch: Patch) -> None:
     def link(original: Any, user: Any, name: str, refresh: bytes, turn: Any) -> Any:
         known = set(user.devices)
         result = original(user, name, refresh, turn)
-        for number in user.devices.keys() - known:
-            device = user.devices[number]
+        for device in set(user.devices) - known:
             device.seq = device.pos = device.size = 0
-            turn.write(CursorRow(user.id, number, 0, 0, 0, 0, 0))
+            turn.write(CursorRow(user.id, device.number, 0, 0, 0, 0, 0))
         return result
 
     patch.change(links, "link", link)
@@ -95,7 +94,7 @@ def unlinked_rows_not_counted(patch: Patch) -> None:
 @mutant("core", "Ada unlinks a tablet and links another: it gets the old one's number, and its marks.")
 def device_number_given_twice(patch: Patch) -> None:
     def link(original: Any, user: Any, name: str, refresh: bytes, turn: Any) -> Any:
-        free = max(user.devices, default=0) + 1
+        free = max((device.number for device in user.devices), default=0) + 1
         user.account = user.account._replace(next_device=free)
         return original(user, name, refresh, turn)
 

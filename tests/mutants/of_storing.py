@@ -105,12 +105,12 @@ def outbox_rows_stay(patch: Patch) -> None:
 )
 def repeated_login_links_twice(patch: Patch) -> None:
     def link(original: Any, user: Any, name: str, refresh: bytes, turn: Any) -> Any:
-        rows = {number: device.row for number, device in user.devices.items()}
-        for device in user.devices.values():
+        rows = [(device, device.row) for device in user.devices]
+        for device in user.devices:
             device.row = device.row._replace(refresh=b"another")
         result = original(user, name, refresh, turn)
-        for number, row in rows.items():
-            user.devices[number].row = row
+        for device, row in rows:
+            device.row = row
         return result
 
     patch.change(links, "link", link)

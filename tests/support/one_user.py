@@ -26,5 +26,5 @@ def bob() -> tuple[User, Turn]:
     user, turn = User(BOB, rows), Turn(Limits(), EPOCH, 16)
     turn.now = NOW
     user.marks = {ADA: {}}
-    user.enter(Session(user, EDGE, CONN, 1, 1, user.devices[DEVICE], "jti"))
+    user.enter(Session(user, EDGE, CONN, 1, 1, user.linked(DEVICE), "jti"), None)
     return user, turn

@@ -387,7 +387,7 @@ class World:
             user = User(name, rows)
             assert imbalance(user) == 0, f"stored books of {name.hex()} are off by {imbalance(user)}"
             kept = at_once(self.store.page_mailbox(name, 0, 1 << 63, 1 << 30, 1 << 60))
-            for device in user.devices.values():
+            for device in user.devices:
                 lacks = sum(row.seq > device.seq and row.kind != ROW_REFUSED for row in kept)
                 assert lacks == user.pos - device.pos, f"device {device.number} lacks {lacks} rows"
 

@@ -191,7 +191,7 @@ def _upgrade_password(user: User, request: Request, turn: Turn) -> Result:
 def _rotate(user: User, request: Request, turn: Turn) -> Result:
     operation = request.operation
     assert isinstance(operation, RotateRefresh)
-    device = user.devices.get(operation.device)
+    device = user.device(operation.device)
     if not user.active or device is None:
         return Refused(int(ErrorCode.REFRESH_INVALID))
     row = device.row
@@ -213,7 +213,7 @@ def _logout(user: User, request: Request, turn: Turn) -> Result:
     operation = request.operation
     assert isinstance(operation, LogoutDevice)
     device = operation.device or _auth(request).device
-    if device not in user.devices:
+    if user.device(device) is None:
         return Refused(int(ErrorCode.UNKNOWN_DEVICE))
     links.unlink(user, device, turn)
     return Done()
@@ -284,7 +284,7 @@ def _set_password(user: User, request: Request, turn: Turn) -> Result:
 def _delete(user: User, request: Request, turn: Turn) -> Result:
     account = user.account
     assert account is not None
-    turn.count("iris_deleted_total", sum(user.pos - device.pos for device in user.devices.values()))
+    turn.count("iris_deleted_total", sum(user.pos - device.pos for device in user.devices))
     links.unlink_all(user, 0, turn)
     user.account = AccountRow(
         user.id, STATE_DELETED, "", "", "", "", "", account.gen + 1, EVERYONE, EVERYONE, False, account.created_at, 0
@@ -306,11 +306,11 @@ def _devices(user: User, request: Request, turn: Turn) -> Result:
     return Devices(
         tuple(
             Device(
-                number, device.row.name, device.row.linked_at,
-                turn.now.wall if user.session_at(number) else device.row.seen_at,
-                user.session_at(number) is not None, number == current,
+                device.number, device.row.name, device.row.linked_at,
+                turn.now.wall if user.session_at(device.number) else device.row.seen_at,
+                user.session_at(device.number) is not None, device.number == current,
             )
-            for number, device in sorted(user.devices.items())
+            for device in user.devices
         )
     )  # fmt: skip
 

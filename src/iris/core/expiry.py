@@ -39,12 +39,12 @@ def look(user: User, turn: Turn) -> None:
     """Begin to remove what has expired; unlink devices that were not seen for long."""
     if user.active:
         oldest = min(turn.now.wall - turn.limits.device_days * mailbox.DAY_MS, turn.now.horizon)
-        for number, device in list(user.devices.items()):
-            if user.session_at(number) is not None:
+        for device in user.devices:
+            if user.session_at(device.number) is not None:
                 if turn.now.wall - device.row.seen_at >= mailbox.DAY_MS:
                     sessions.seen(device, turn)
             elif device.row.seen_at < oldest:
-                links.unlink(user, number, turn)
+                links.unlink(user, device.number, turn)
     if user.oldest_at and not user.expiring and expired(user.oldest_at, turn.now, turn.limits.message_days):
         user.expiring = True
         _ask(user, turn)
@@ -65,7 +65,7 @@ def on_page(user: User, page: Paged, turn: Turn) -> None:
         return
     last = gone[-1]
     lost = 0
-    for number, device in user.devices.items():
+    for device in user.devices:
         missing = sum(1 for row in gone if row.seq > device.seq and row.kind != ROW_REFUSED)
         device.lost += missing
         if device.seq < last.seq:
@@ -73,7 +73,7 @@ def on_page(user: User, page: Paged, turn: Turn) -> None:
             turn.write(device.cursor_row(user.id))
         if missing:
             lost += missing
-            mailbox.close_session(user, turn, number, CloseCode.HISTORY_GAP)
+            mailbox.close_session(user, turn, device.number, CloseCode.HISTORY_GAP)
     if not user.devices:
         base = user.base or CursorRow(user.id, BASE_DEVICE, 0, 0, 0, 0, 0)
         if base.seq < last.seq:

@@ -36,7 +36,7 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
     number = max(account.next_device, (turn.epoch >> RESTORE_EPOCHS_LOG2) * NUMBERS_AT_RESTORE + 1)
     user.account = account._replace(next_device=number + 1)
     if user.devices:
-        lead = max(user.devices.values(), key=lambda other: other.seq)
+        lead = max(user.devices, key=lambda other: other.seq)
         start = CursorRow(user.id, number, lead.seq, 0, lead.pos, lead.size, 0)
         user.due += user.pos - lead.pos
         turn.write(mailbox.counters_row(user))
@@ -47,7 +47,7 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
     else:  # the first one ever: what came before it is for it
         start = CursorRow(user.id, number, 0, 0, 0, 0, 0)
     row = DeviceRow(user.id, number, name, turn.now.wall, refresh, b"", turn.now.wall)
-    user.devices[number] = Device(row, start)
+    user.devices = (*user.devices, Device(row, start))
     turn.write(user.account)
     turn.write(row)
     turn.write(start)
@@ -57,7 +57,7 @@ def link(user: User, name: str, refresh: bytes, turn: Turn) -> Result:
 
 def linked_with(user: User, refresh: bytes) -> Device | None:
     """The device whose first refresh secret this is; it may have rotated once before a repeat comes."""
-    for device in user.devices.values():
+    for device in user.devices:
         if any(hmac.compare_digest(secret, refresh) for secret in (device.row.refresh, device.row.refresh_before)):
             return device
     return None
@@ -68,7 +68,8 @@ def unlink(user: User, number: int, turn: Turn) -> None:
     if user.link_code is not None and user.link_code.device == number:
         user.link_code = None
     mailbox.close_session(user, turn, number, CloseCode.TOKEN_REVOKED)
-    device = user.devices.pop(number)
+    device = user.linked(number)
+    user.devices = tuple([one for one in user.devices if one is not device])
     cursor = device.cursor_row(user.id)
     turn.write(Gone(device.row))
     turn.write(Gone(cursor))
@@ -90,9 +91,9 @@ def unlink_all(user: User, keep: int, turn: Turn) -> Result:
     account = user.account
     assert account is not None
     user.link_code = None
-    for number in list(user.devices):
-        if number != keep:
-            unlink(user, number, turn)
+    for device in user.devices:
+        if device.number != keep:
+            unlink(user, device.number, turn)
     # The token of this session is void like all others, and a thief may have it: only who gets a new one comes back.
     mailbox.close_session(user, turn, keep, CloseCode.TOKEN_EXPIRED)
     user.account = account._replace(gen=account.gen + 1)

@@ -117,21 +117,21 @@ def counters_row(user: User) -> CountersRow:
 def pending(user: User) -> int:
     """(row, device) pairs that wait for an Ack."""
     if user.devices:
-        return sum(user.pos - device.pos for device in user.devices.values())
+        return sum(user.pos - device.pos for device in user.devices)
     return user.pos - (user.base.pos if user.base else 0)
 
 
 def imbalance(user: User) -> int:
     """due - (acked + pending + expired + cut + unlinked): must be 0."""
     counters = user.counters
-    acked = counters.acked + sum(device.acked for device in user.devices.values())
+    acked = counters.acked + sum(device.acked for device in user.devices)
     return user.due - acked - pending(user) - counters.expired - counters.cut - counters.unlinked
 
 
 def lowest_cursor(user: User) -> tuple[int, int]:
     """(seq, pos) up to which every device has acked."""
     if user.devices:
-        device = min(user.devices.values(), key=lambda other: other.seq)
+        device = min(user.devices, key=lambda other: other.seq)
         return device.seq, device.pos
     return (user.base.seq, user.base.pos) if user.base else (user.floor, user.trimmed_pos)
 
@@ -165,11 +165,11 @@ def delete_upto(user: User, turn: Turn, seq: int, pos: int) -> None:
 
 def cut_laggards(user: User, turn: Turn) -> None:
     """Move every device that lags too far to the most advanced cursor; it is told HISTORY_GAP."""
-    best = max(user.devices.values(), key=lambda other: other.seq, default=None)
+    best = max(user.devices, key=lambda other: other.seq, default=None)
     if best is None:
         return
     found = False
-    for device in user.devices.values():
+    for device in user.devices:
         lag = best.pos - device.pos
         if lag and user.pos - device.pos > turn.limits.mailbox_lag_rows_max:
             user.counters = user.counters._replace(cut=user.counters.cut + lag)

@@ -70,7 +70,7 @@ def advance(user: User, device: Device, taken: list[MessageRow], turn: Turn) -> 
     last = taken[-1]
     device.seq, device.pos, device.size = last.seq, last.pos, last.size
     device.acked += len(taken)
-    others = [other for other in user.devices.values() if other is not device]
+    others = [other for other in user.devices if other is not device]
     delivered = {
         row.conversation: row for row in taken if row.kind == ROW_MESSAGE and not (others and _had(others, row))
     }

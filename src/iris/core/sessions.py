@@ -47,7 +47,7 @@ def stands(user: User, auth: Auth) -> bool:
     return (
         user.active
         and account is not None
-        and auth.device in user.devices
+        and user.device(auth.device) is not None
         and auth.gen == account.gen
         and auth.jti not in user.revoked
     )
@@ -60,7 +60,7 @@ def on_attach(user: User, attach: Attach, turn: Turn) -> None:
     number, seq = attach.auth.device, attach.seq
     if seq > user.head or attach.rev > user.registers.head:  # given after the backup that this store goes on from
         _attach(user, attach, True, turn)
-    elif seq <= user.devices[number].seq or any(row.seq == seq for row in user.tail):
+    elif seq <= user.linked(number).seq or any(row.seq == seq for row in user.tail):
         _attach(user, attach, False, turn)
     else:
         user.checking = own(user.checking)
@@ -76,7 +76,7 @@ def on_cursor_page(user: User, page: Paged, turn: Turn) -> None:
         return  # another one has come since
     del user.checking[attach.auth.device]
     if _admitted(user, attach, turn):
-        _attach(user, attach, not page.rows and attach.seq > user.devices[attach.auth.device].seq, turn)
+        _attach(user, attach, not page.rows and attach.seq > user.linked(attach.auth.device).seq, turn)
 
 
 def _admitted(user: User, attach: Attach, turn: Turn) -> bool:
@@ -110,9 +110,9 @@ def _attach(user: User, attach: Attach, reset: bool, turn: Turn) -> None:
     same = old is not None and (old.edge, old.conn) == (attach.edge, attach.conn)
     if not user.sessions:
         user.tail_from = user.head
-    device = user.devices[auth.device]
+    device = user.linked(auth.device)
     session = Session(user, attach.edge, attach.conn, attach.number, attach.attempt, device, auth.jti)
-    user.enter(session)
+    user.enter(session, old)
     session.reset = reset
     if old is not None and not same:
         mailbox.close_connection(user, turn, old, CloseCode.REPLACED)

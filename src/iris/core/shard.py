@@ -183,7 +183,7 @@ class Shard:
     def forget(self, user: bytes, turn: Turn) -> None:
         """Drop an idle user from memory."""
         gone = self.users.pop(user)
-        for device in gone.devices.values():
+        for device in gone.devices:
             sessions.write_rev(gone, device, turn)
         mailbox.trim(gone, turn, 1)
         gone.outbox.rest(turn)

@@ -155,10 +155,9 @@ class User:
         self.counters = rows.counters or NO_COUNTERS
         cursors = {cursor.device: cursor for cursor in rows.cursors}
         self.base: CursorRow | None = cursors.get(BASE_DEVICE)
-        self.devices: dict[int, Device] = {
-            row.device: Device(row, cursors.get(row.device) or CursorRow(user, row.device, 0, 0, 0, 0, 0))
-            for row in rows.devices
-        }
+        self.devices: tuple[Device, ...] = tuple(  # in the order in which they were linked
+            [Device(row, cursors.get(row.device) or CursorRow(user, row.device, 0, 0, 0, 0, 0)) for row in rows.devices]
+        )
         self.floor = self.counters.floor
         last = rows.last
         seqs = [cursor.seq for cursor in cursors.values()]
@@ -207,10 +206,9 @@ class User:
         """(pos, size) of the most advanced device's cursor."""
         devices = self.devices
         if len(devices) == 1:  # the usual case, on the way of every message
-            for device in devices.values():
-                return device.pos, device.size
+            return devices[0].pos, devices[0].size
         if devices:
-            first = max(devices.values(), key=lambda device: device.pos)
+            first = max(devices, key=lambda device: device.pos)
             return first.pos, first.size
         return (self.base.pos, self.base.size) if self.base else (0, 0)
 
@@ -244,6 +242,20 @@ class User:
             table.clear()
         self.revoked.clear()
 
+    def device(self, number: int) -> Device | None:
+        """The device of this number, if it is linked."""
+        for device in self.devices:
+            if device.number == number:
+                return device
+        return None
+
+    def linked(self, number: int) -> Device:
+        """The device of this number, which is known to be linked."""
+        for device in self.devices:
+            if device.number == number:
+                return device
+        raise KeyError(number)
+
     def session(self, device: int, edge: int, conn: int) -> Session | None:
         """The device's session, if it is still this connection."""
         for session in self.sessions:
@@ -258,14 +270,16 @@ class User:
                 return session
         return None
 
-    def enter(self, session: Session) -> None:
-        """Let it be its device's session. The one before it is remembered, and itself says what its Attach was."""
+    def enter(self, session: Session, old: Session | None) -> None:
+        """Let it be its device's session, in the place of the old one, which is remembered. It says itself what its
+        Attach was.
+        """
         device = session.device.number
-        old = self.session_at(device)
         if old is not None and old.edge != session.edge:
             self.remember(old.edge, device, old.number, old.attempt)
-        if self.attached.pop((session.edge, device), None) and not self.attached:
-            self.attached = NOTHING
+        if (session.edge, device) in self.attached:
+            del self.attached[session.edge, device]
+            self.attached = self.attached or NOTHING
         if old is None:
             self.sessions = (*self.sessions, session)
         else:

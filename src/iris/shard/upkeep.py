@@ -79,7 +79,7 @@ class Audit:
         for user in self._waiting[:AUDIT_USERS]:
             counters = user.counters
             self._round["due"] += user.due
-            self._round["acked"] += counters.acked + sum(device.acked for device in user.devices.values())
+            self._round["acked"] += counters.acked + sum(device.acked for device in user.devices)
             self._round["pending"] += mailbox.pending(user)
             self._round["expired"] += counters.expired
             self._round["cut"] += counters.cut

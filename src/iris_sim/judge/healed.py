@@ -334,7 +334,7 @@ class Healed:
             if imbalance(user):
                 raise Violation("BOOKS", f"the stored books of {who} are off by {imbalance(user)}", (name,))
             kept = at_once(store.page_mailbox(name, 0, 1 << 63, 1 << 30, 1 << 60))
-            for device in user.devices.values():
+            for device in user.devices:
                 lacks = sum(row.seq > device.seq and row.kind != ROW_REFUSED for row in kept)
                 if lacks != user.pos - device.pos:
                     text = f"{who}/{device.number} lacks {lacks} rows, its cursor says {user.pos - device.pos}"

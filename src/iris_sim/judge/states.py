@@ -128,7 +128,7 @@ def _amounts(user: User, limits: Limits) -> list[tuple[str, int, int]]:
         lacks = user.size - user.lead[1]
         found.append(("mailbox_bytes_max", lacks, limits.mailbox_bytes_max + limits.payload_bytes_max))
     if user.devices:  # what one device has and another one still waits for; a cut waits for the next row
-        lead = max(device.pos for device in user.devices.values())
+        lead = max(device.pos for device in user.devices)
         most = limits.mailbox_lag_rows_max + limits.trim_rows_min + limits.mailbox_rows_max
         found.append(("rows kept", lead - user.trimmed_pos, most))
     for lane in user.outbox.lanes.values():

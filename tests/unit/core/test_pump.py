@@ -185,7 +185,7 @@ def test_an_older_ack_that_comes_late_says_nothing(world: World) -> None:
     bob.post(f.Ack(f.ACK, 0, bob.saved.shown[0].seq, 0))
     world.settle()
     assert len(bob.got(f.Deliver)) == before
-    assert world.user(bob.user).devices[bob.device].seq == bob.saved.seq
+    assert world.user(bob.user).linked(bob.device).seq == bob.saved.seq
 
 
 def test_an_ack_beyond_what_was_sent_ends_the_session(world: World) -> None:
@@ -196,7 +196,7 @@ def test_an_ack_beyond_what_was_sent_ends_the_session(world: World) -> None:
         bob.post(f.Ack(f.ACK, 0, seq, rev))
         world.settle()
         assert bob.closed == CloseCode.ACK_BEYOND
-        assert world.user(bob.user).devices[bob.device].seq == bob.saved.seq
+        assert world.user(bob.user).linked(bob.device).seq == bob.saved.seq
         bob.connect()
         world.settle()
     many(ada, bob, 1, 1)

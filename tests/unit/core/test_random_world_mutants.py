@@ -123,7 +123,7 @@ def cursor_moved_over_a_gap(patch: Patch) -> None:
 @mutant
 def trimmed_to_the_furthest_cursor(patch: Patch) -> None:
     def furthest(user: Any) -> tuple[int, int]:
-        return max((device.seq, device.pos) for device in user.devices.values())
+        return max((device.seq, device.pos) for device in user.devices)
 
     patch.setattr(mailbox, "lowest_cursor", furthest)
 

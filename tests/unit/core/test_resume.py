@@ -56,7 +56,7 @@ def test_a_lost_ack_is_made_up_for_at_the_next_connection(world: World) -> None:
     world.settle()
     assert ada.receipt(bob.user)[0] == bob.saved.seq
     assert len(bob.got(f.Deliver)) == 3, "none was sent again"
-    assert world.user(bob.user).devices[bob.device].acked == 3
+    assert world.user(bob.user).linked(bob.device).acked == 3
 
 
 def test_a_cursor_far_ahead_is_read_by_pages(new_world: Callable[..., World]) -> None:
@@ -74,7 +74,7 @@ def test_a_cursor_far_ahead_is_read_by_pages(new_world: Callable[..., World]) ->
     world.settle()
     assert bob.texts(ada.user)[-1] == "later"
     assert ada.receipt(bob.user)[0] == bob.saved.seq
-    assert world.user(bob.user).devices[bob.device].acked == 7
+    assert world.user(bob.user).linked(bob.device).acked == 7
 
 
 def test_a_restored_client_is_sent_again_what_is_kept(world: World) -> None:
@@ -89,7 +89,7 @@ def test_a_restored_client_is_sent_again_what_is_kept(world: World) -> None:
     bob.connect()
     world.settle()
     assert bob.texts(ada.user) == ["one", "two", "three", "four"]
-    assert world.user(bob.user).devices[bob.device].acked == 4, "counted once"
+    assert world.user(bob.user).linked(bob.device).acked == 4, "counted once"
     other.connect()
     world.settle()
     assert other.texts(ada.user) == bob.texts(ada.user)
@@ -148,7 +148,7 @@ def test_a_device_that_was_set_back_keeps_no_more_than_any_other_may_lag(new_wor
     world.settle()
     assert user.floor == 0, "kept for the phone"
     say(world, ada, bob, "4", "5")
-    assert (user.devices[late.device].lost, user.floor - backup.seq) == (3, 2), "up to what the phone once had"
+    assert (user.linked(late.device).lost, user.floor - backup.seq) == (3, 2), "up to what the phone once had"
     assert bob.closed == CloseCode.HISTORY_GAP
     bob.auto = True
     for client in (late, bob):
@@ -282,7 +282,7 @@ def test_whoever_ends_while_its_cursor_is_looked_for_leaves_nothing(world: World
     world.settle()
     world.fabric.passes = None
     user = world.user(bob.user)
-    assert user.devices[bob.device].seq < bob.saved.seq
+    assert user.linked(bob.device).seq < bob.saved.seq
     world.loads = False
     bob.connect()
     world.settle()

@@ -110,7 +110,7 @@ def test_a_new_password_logs_out_the_others(world: World) -> None:
     world.ask(user_unit(bob.user), SetPassword("hash 2"), bob.auth)
     assert tablet.closed == CloseCode.TOKEN_REVOKED
     assert bob.closed == CloseCode.TOKEN_EXPIRED
-    assert list(world.user(bob.user).devices) == [bob.device]
+    assert [device.number for device in world.user(bob.user).devices] == [bob.device]
 
 
 def test_a_lost_close_is_said_again_until_the_edge_has_confirmed_it(world: World) -> None:

@@ -208,7 +208,7 @@ def test_a_page_that_an_earlier_attempt_asked_for_is_not_taken(new_world: Callab
     ada, bob = pair(world)
     bob.auto = False
     say(world, ada, bob, "1", "2", "3", "4", "5")
-    device = world.user(bob.user).devices[bob.device]
+    device = world.user(bob.user).linked(bob.device)
     world.loads = False
     lost = world.fabric.lose(AckIn)
     bob.auto = True

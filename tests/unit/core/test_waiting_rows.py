@@ -29,7 +29,7 @@ def cursors(turn: Turn) -> list[CursorRow]:
 def test_a_rev_alone_is_no_commit_of_its_own() -> None:
     user, turn = with_receipt()
     assert turn.take()[0] == []
-    assert user.devices[DEVICE].rev == FIRST
+    assert user.linked(DEVICE).rev == FIRST
 
 
 def test_a_rev_goes_with_the_next_acked_row() -> None:
@@ -44,5 +44,5 @@ def test_a_rev_is_written_once_when_the_session_ends() -> None:
     user, turn = with_receipt()
     sessions.on_detach(user, Detach(BOB, EDGE, CONN, 1, DEVICE), turn)
     assert cursors(turn) == [CursorRow(BOB, DEVICE, 0, FIRST, 0, 0, 0)]
-    sessions.write_rev(user, user.devices[DEVICE], turn)
+    sessions.write_rev(user, user.linked(DEVICE), turn)
     assert cursors(turn) == []
