@@ -244,6 +244,8 @@ class Shard:
         expiry.look(user, turn)
         for command in self._parked.pop(loaded.user, ()):
             self.handle(command)
+        if not self._parked:
+            self._parked.clear()  # gives back the place that a storm of log-ins has taken
         for watch in self._parked_watches.pop(loaded.user, {}).values():
             self.handle(watch)
 

@@ -283,6 +283,8 @@ class Edge(Sessions):
         if not session.welcomed:
             session.welcomed = True
             self.unwelcomed.discard(session.conn)
+            if not self.unwelcomed:
+                self.unwelcomed.clear()  # gives back the place that a storm of log-ins has taken
             self.to_engine.append(self._welcome(session, attached))
 
     def _welcome(self, session: Session, attached: Attached) -> Welcome:
