@@ -15,7 +15,7 @@ from iris.core.catalogue import CloseCode
 from iris.core.commands import CLOSE_SESSION, CloseSession
 from iris.core.ids import COUNTER_MAX
 from iris.core.rows import ROW_REFUSED, CountersRow, CutMailbox, MessageRow
-from iris.core.tables import own
+from iris.core.tables import NO_ITEMS, own
 from iris.core.turn import Turn
 from iris.core.user import Session, User
 
@@ -57,7 +57,8 @@ def append(
     seq = next_seq(user, turn)
     before = user.last_seq
     pos = user.pos = user.pos + 1
-    size = user.size = user.size + len(payload)
+    length = len(payload)
+    size = user.size = user.size + length
     due = user.due = user.due + (len(user.devices) or 1)
     # By position, past the record's own constructor, which takes twice as long.
     row = tuple.__new__(
@@ -71,7 +72,7 @@ def append(
     if not user.oldest_at:
         user.oldest_at = at
     turn.writes.append(row)
-    turn.bytes += len(payload)
+    turn.bytes += length
     if user.sessions:
         tail = user.tail
         if tail:
@@ -85,8 +86,6 @@ def append(
             pump.offer(user, session, row, before, turn)
     else:
         user.tail_from = seq
-        if user.tail:
-            user.tail.clear()
     if pos - user.trimmed_pos > turn.limits.mailbox_lag_rows_max:
         cut_laggards(user, turn)
     return seq
@@ -191,7 +190,7 @@ def close_session(user: User, turn: Turn, device: int, code: int) -> None:
         return
     close_connection(user, turn, session, code)
     if not user.sessions:
-        user.tail.clear()
+        user.tail = NO_ITEMS
         user.tail_from = user.head
         presence.went_offline(user, turn)
 

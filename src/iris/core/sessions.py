@@ -32,7 +32,7 @@ from iris.core.commands import (
 from iris.core.frames import PROBLEM, REFRESH, RETRY_NEVER, Problem
 from iris.core.requests import Auth
 from iris.core.rows import ROW_REFUSED
-from iris.core.tables import own
+from iris.core.tables import NO_ITEMS, own
 from iris.core.turn import LoadPage, Turn
 from iris.core.user import Device, Session, User
 
@@ -186,7 +186,7 @@ def end(user: User, device: int, turn: Turn) -> None:
     seen(session.device, turn)
     write_rev(user, session.device, turn)
     if not user.sessions:
-        user.tail.clear()
+        user.tail = NO_ITEMS
         user.tail_from = user.head
         presence.went_offline(user, turn)
         mailbox.trim(user, turn, 1)

@@ -277,7 +277,7 @@ class User:
         device = session.device.number
         if old is not None and old.edge != session.edge:
             self.remember(old.edge, device, old.number, old.attempt)
-        if (session.edge, device) in self.attached:
+        if self.attached and (session.edge, device) in self.attached:
             del self.attached[session.edge, device]
             self.attached = self.attached or NOTHING
         if old is None:

@@ -78,4 +78,4 @@ class Session:
     @property
     def auth(self) -> Auth:
         """The newest token's claims."""
-        return Auth(self.user, self.device, self.gen, self.jti, self.expires_at)
+        return tuple.__new__(Auth, (self.user, self.device, self.gen, self.jti, self.expires_at))

@@ -40,7 +40,7 @@ class Trace:
         """A batch passes a point now."""
         if _FOUND.isdisjoint(map(type, map(_SECOND, batch) if point in _PAIRS else batch)):
             return
-        size = _payload_bytes(point, batch)
+        size = _payload_bytes(point, batch) if point in _PAIRS else 0
         self._batches.append((point, wall, batch, size))
         self._items += len(batch)
         self._bytes += size
@@ -79,6 +79,4 @@ def _payload_bytes(point: str, batch: Any) -> int:
     """The payloads that come in with a batch, from a client or from the store. What later points hold is the same."""
     if point == "received":
         return sum([len(command.send.payload) for _, command in batch if type(command) is SendIn])
-    if point == "pumped":
-        return sum([len(item[_PAYLOAD]) for _, item in batch if item[0] == DELIVER])
-    return 0
+    return sum([len(item[_PAYLOAD]) for _, item in batch if item[0] == DELIVER])
