@@ -47,7 +47,7 @@ class Sessions(Timers):
     """The sessions of one edge, and its links to the shard nodes."""
 
     __slots__ = (
-        "counters", "detaching", "keys", "limits", "nodes", "now", "owner", "sessions", "settings",
+        "counters", "detaching", "expiring", "keys", "limits", "nodes", "now", "owner", "sessions", "settings",
         "to_engine", "to_units", "unwelcomed",
     )  # fmt: skip
 
@@ -70,6 +70,9 @@ class Sessions(Timers):
         self.sessions: dict[int, Session] = {}
         self.unwelcomed: set[int] = set()  # connections that wait for their first Welcome
         self.detaching: dict[int, tuple[bytes, Detach]] = {}
+        self.expiring: dict[
+            int, list[int]
+        ] = {}  # mono ms -> connections whose tokens may end then: one timeout for all
         self.to_engine: list[tuple[object, ...]] = []
         self.to_units: list[tuple[bytes, tuple[object, ...]]] = []
         self.counters: Counter[str | tuple[str, int]] = Counter()
@@ -113,7 +116,12 @@ class Sessions(Timers):
         if session.expiry_due <= due + EXPIRY_SLACK_MS:
             return  # a timeout looks before that, and arms the next: else every Refresh would leave one until its end
         session.expiry_due = due
-        self.call_at(due, Sessions._expired, self, session.conn, due)
+        together = self.expiring.get(due)
+        if together is not None:
+            together.append(session.conn)
+            return
+        self.expiring[due] = [session.conn]
+        self.call_at(due, Sessions._expire, self, due)
 
     def detach_later(self, user: bytes, conn: int, number: int, device: int) -> None:
         """Detach until the shard has confirmed it."""
@@ -126,6 +134,10 @@ class Sessions(Timers):
         if waiting is not None:
             self.to_units.append(waiting)
             self.call_at(self.now.mono + ATTACH_REPEAT_MS, Sessions._detach, self, conn)
+
+    def _expire(self, due: int) -> None:
+        for conn in self.expiring.pop(due):
+            self._expired(conn, due)
 
     def _expired(self, conn: int, due: int) -> None:
         session = self.sessions.get(conn)
