@@ -14,7 +14,7 @@ from collections import deque
 from typing import Final
 
 from iris.core.commands import ItemIn, RegisterIn
-from iris.core.ids import seq_of
+from iris.core.ids import seq_of, user_unit
 from iris.core.rows import Gone, InboxMarkRow, OutboxItemRow, OutboxRegisterRow
 from iris.core.tables import NOTHING
 from iris.core.turn import Turn
@@ -49,13 +49,12 @@ class Lane:
 
 
 class Outbox:
-    """The outbox of one unit. `unit` is its name on the other side, `user` the id in its rows."""
+    """The outbox of one user."""
 
-    __slots__ = ("_armed_at", "_last", "_stored", "lanes", "rows", "unit", "user")
+    __slots__ = ("_armed_at", "_last", "_stored", "lanes", "rows", "user")
 
-    def __init__(self, user: bytes, unit: bytes) -> None:
+    def __init__(self, user: bytes) -> None:
         self.user = user
-        self.unit = unit
         self.lanes: dict[bytes, Lane] = NOTHING
         self.rows = 0
         self._last = 0  # the last number given
@@ -95,7 +94,7 @@ class Outbox:
         lane.registers[kind, topic] = value
         # By position, past the records' own constructors: one of each for every receipt.
         turn.writes.append(tuple.__new__(OutboxRegisterRow, (self.user, target, kind, topic, value)))
-        turn.to_unit(target, tuple.__new__(RegisterIn, (target, self.unit, kind, topic, value)))
+        turn.to_unit(target, tuple.__new__(RegisterIn, (target, b"u" + self.user, kind, topic, value)))
         self._arm(turn, lane)
 
     def items_done(self, turn: Turn, target: bytes, number: int) -> list[OutboxItemRow]:
@@ -158,7 +157,7 @@ class Outbox:
         if lane.registers and not target:
             target = next(name for name, other in self.lanes.items() if other is lane)
         for (kind, topic), value in lane.registers.items():
-            turn.to_unit(target, RegisterIn(target, self.unit, kind, topic, value))
+            turn.to_unit(target, RegisterIn(target, user_unit(self.user), kind, topic, value))
 
     def start(self, turn: Turn) -> None:
         """After loading: send everything and begin to repeat."""
@@ -170,7 +169,7 @@ class Outbox:
     def rest(self, turn: Turn) -> None:
         """The unit goes out of memory; its numbers must not begin anew."""
         if self._last > self._stored:
-            turn.write(InboxMarkRow(self.user, self.unit, self._last))
+            turn.write(InboxMarkRow(self.user, user_unit(self.user), self._last))
 
     def write_all(self, turn: Turn) -> None:
         """Write every row again, after the unit was dropped."""
@@ -194,7 +193,7 @@ class Outbox:
 
     def _send_item(self, turn: Turn, lane: Lane, row: OutboxItemRow, prev: int) -> None:
         lane.sent = max(lane.sent, row.number)
-        turn.to_unit(row.target, ItemIn(row.target, self.unit, row.number, prev, row.body))
+        turn.to_unit(row.target, ItemIn(row.target, user_unit(self.user), row.number, prev, row.body))
 
     def _progress(self, turn: Turn, target: bytes, lane: Lane) -> None:
         """Something was confirmed: no repeat is due soon, and the window has room for what was never sent."""

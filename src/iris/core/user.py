@@ -142,7 +142,6 @@ class User:
         "tail_from",
         "touched",
         "trimmed_pos",
-        "unit",
         "waiting",
         "waiting_requests",
         "watchers",
@@ -150,7 +149,6 @@ class User:
 
     def __init__(self, user: bytes, rows: UserRows) -> None:
         self.id = user
-        self.unit = user_unit(user)
         self.account: AccountRow | None = rows.account
         self.counters = rows.counters or NO_COUNTERS
         cursors = {cursor.device: cursor for cursor in rows.cursors}
@@ -175,9 +173,11 @@ class User:
         self.waiting: dict[bytes, list[SendIn]] = NOTHING  # sender -> Sends that wait for its marks
         self.registers = Registers()
         self.registers.load(rows.registers)
-        self.outbox = Outbox(user, self.unit)
+        self.outbox = Outbox(user)
         self.inbox_marks: dict[bytes, int] = {row.source: row.number for row in rows.inbox_marks} or NOTHING
-        self.outbox.load(rows.outbox_items, rows.outbox_registers, self.inbox_marks.get(self.unit, 0))
+        self.outbox.load(
+            rows.outbox_items, rows.outbox_registers, self.inbox_marks.get(self.unit, 0) if self.inbox_marks else 0
+        )
         self.contacts: dict[bytes, ContactRow] = {row.contact: row for row in rows.contacts} or NOTHING
         self.blocks: dict[bytes, BlockRow] = {row.other: row for row in rows.blocks} or NOTHING
         self.blocked_by: dict[bytes, BlockedByRow] = {row.other: row for row in rows.blocked_by} or NOTHING
@@ -196,6 +196,10 @@ class User:
         self.link_code: LinkCode | None = None
         self.link_code_armed = False  # a timeout will forget it
         self.touched = True  # since the residents looked last
+
+    @property
+    def unit(self) -> bytes:
+        return user_unit(self.id)
 
     @property
     def active(self) -> bool:

@@ -20,7 +20,7 @@ LIMITS = Limits(outbox_window=3, outbox_repeat_ms=1_000)
 
 def made(epoch: int = 2) -> tuple[Outbox, Turn]:
     turn = Turn(LIMITS, epoch, 8)
-    return Outbox(USER, UNIT), turn
+    return Outbox(USER), turn
 
 
 def sent(turn: Turn) -> list[Any]:
