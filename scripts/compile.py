@@ -27,9 +27,9 @@ FILES = (
     "iris/store/codec.py", "iris/store/contents.py", "iris/store/keys.py", "iris/store/memory_rows.py",
     "iris_sdk/ids.py", "iris_sdk/rows.py", "iris_sdk/store.py",
 )  # fmt: skip
-# Left to the interpreter: shells with tasks, what patches others, what is met once in a run.
+# Left to the interpreter: shells with tasks, what patches others, what is met once in a run, what inherits from list.
 INTERPRETED = {
-    "iris/edge/shell.py", "iris_sim/command.py", "iris_sim/coverage.py", "iris_sim/observer.py",
+    "iris/core/tables.py", "iris/edge/shell.py", "iris_sim/command.py", "iris_sim/coverage.py", "iris_sim/observer.py",
     "iris_sim/report.py", "iris_sim/runs.py",
 }  # fmt: skip
 SETUP = """
