@@ -138,8 +138,9 @@ def test_what_is_no_run_of_the_benchmarks_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_measured_names_its_command_and_is_on_the_page() -> None:
-    """A measured figure is one that docs/performance.md has, and says how to get it again."""
-    page = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
+    """A measured figure is one that the pages of performance have, and says how to get it again."""
+    pages = [ROOT / "docs" / name for name in ("performance.md", "performance-history.md")]
+    page = "".join(path.read_text(encoding="utf-8") for path in pages)
     for name, figure in files.packaged().figures.items():
         if figure.kind == "measured":
             assert re.search(r"iris bench .*--json; [0-9a-f]{7,}, \d{4}-\d\d-\d\d", figure.source), name
