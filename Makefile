@@ -143,7 +143,9 @@ pebble: ## Pebble, the ACME test server, for tests/integration/test_acme.py, whe
 bench: setup ## every benchmark (15 minutes at most), then the figures of docs/performance.md
 	@mkdir -p target/bench
 	@$(BIN)/iris bench all --json $(BENCH_ARGS) >target/bench/figures.json; code=$$?; \
-	[ -s target/bench/figures.json ] && $(BIN)/python -m scripts.performance target/bench/figures.json; exit $$code
+	$(BIN)/python -m bench.peers --folder target/bench $(if $(findstring --quick,$(BENCH_ARGS)),--quick) >target/bench/peers.json; peers=$$?; \
+	[ -s target/bench/figures.json ] && $(BIN)/python -m scripts.performance target/bench/figures.json target/bench/peers.json; \
+	exit $$((code + peers))
 
 soak: setup ## load with churn for SECONDS (600): is everything flat, and nothing lost?
 	$(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)

@@ -1,7 +1,8 @@
 """Write the figures of docs/performance.md, and its plots, from what `iris bench all --json` printed.
 
     iris bench all --json > figures.json
-    python -m scripts.performance figures.json
+    python -m bench.peers > peers.json
+    python -m scripts.performance figures.json [peers.json]
 
 Only what stands between the two marks is written; the text around it is by hand.
 """
@@ -28,10 +29,12 @@ Document = Mapping[str, Any]
 
 def main(args: Sequence[str]) -> int:
     """Write the page and its plots, and print the figures."""
-    if len(args) != 1:
-        sys.stderr.write("usage: python -m scripts.performance FIGURES.json\n")
+    if len(args) not in (1, 2):
+        sys.stderr.write("usage: python -m scripts.performance FIGURES.json [PEERS.json]\n")
         return 2
     document = json.loads(Path(args[0]).read_text())
+    if len(args) == 2:
+        document |= json.loads(Path(args[1]).read_text())
     page = with_figures(PAGE.read_text(), figures(document))
     folder = DOCS / "performance"
     folder.mkdir(exist_ok=True)
@@ -39,6 +42,7 @@ def main(args: Sequence[str]) -> int:
         (folder / name).write_text(text)
     PAGE.write_text(page)
     sys.stdout.writelines(table(scenario) for scenario in document["scenarios"])
+    sys.stdout.write(beside_peers(document))
     return 0
 
 
@@ -56,6 +60,8 @@ def figures(document: Document) -> str:
     scenarios: list[Scenario] = document["scenarios"]
     messages = [one for one in scenarios if "msgs_per_s" in one]
     parts = [_origin(document), "### Budgets\n", _budgets(scenarios)]
+    beside = beside_peers(document)
+    parts += ["### Beside other servers\n", beside] if beside else []
     failed = [f"- `{one['name']}` gave no figures: {one['error']}" for one in scenarios if "error" in one]
     parts += ["\n".join(failed) + "\n"] if failed else []
     parts += ["### Messages\n", _columns(messages)]
@@ -87,6 +93,40 @@ def _budgets(scenarios: Sequence[Scenario]) -> str:
             bound, value = f"{sign} {verdict['budget']:,g}", _number(verdict["measured"])
             rows.append([f"`{one['name']}`", meaning, value, bound, VERDICTS[verdict["met"]]])
     return _table(["scenario", "figure", "measured", "budget", "verdict"], rows)
+
+
+def beside_peers(document: Document) -> str:
+    """Iris, the floor and each peer with the same pairs and window, as a ratio to Iris; nothing when none was asked."""
+    iris = {str(one["name"]): one for one in document["scenarios"] if "msgs_per_s" in one}
+    rows, reasons = [], []
+    for peer in document.get("peers", ()):
+        name = f"{peer['name']} {peer.get('version', '')}".strip()
+        reasons += [f"\n{name}: no figures. {peer[why]}\n" for why in ("skipped", "error") if why in peer]
+        for theirs in peer.get("scenarios", ()):
+            ours = iris.get(theirs["name"])
+            if ours is not None:
+                rows.append(_ratio(name, ours, theirs))
+    head = [
+        "scenario",
+        "server",
+        "CPU per message, µs",
+        "floor (TLS)",
+        "Iris",
+        "times Iris",
+        "messages/s",
+        "flushes/message",
+    ]
+    return (_table(head, rows) if rows else "") + "".join(reasons)
+
+
+def _ratio(name: str, ours: Scenario, theirs: Scenario) -> list[str]:
+    cost, flushes = theirs["server_cpu_us_per_msg"], theirs["disk_flushes"]
+    least = ours["server_cpu_us_per_msg"]
+    return [
+        f"`{theirs['name']}`", name, _number(cost), _number(ours.get("floor_cpu_us_per_msg")), _number(least),
+        _number(round(cost / least, 2)), _number(theirs["msgs_per_s"]),
+        "" if flushes is None else _number(round(flushes / theirs["messages"], 4)),
+    ]  # fmt: skip
 
 
 def _columns(scenarios: Sequence[Scenario]) -> str:

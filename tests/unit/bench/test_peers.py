@@ -1,0 +1,115 @@
+"""The peers of the benchmark: stanzas are cut rightly, nothing wrong is overseen, and what cannot be had is skipped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from bench.peers import __main__ as command
+from bench.peers import packages
+from bench.peers.judge import Pair
+from bench.peers.stanzas import NotXmpp, cut
+from scripts.performance import beside_peers
+
+STREAM = (
+    b"<?xml version='1.0'?><stream:stream id='1' version='1.0' xmlns='jabber:client'>"
+    b"<stream:features><mechanisms xmlns='x'><mechanism>PLAIN</mechanism></mechanisms></stream:features>"
+    b"<success xmlns='y'/>\n<message id='1'><body>a &lt; b</body></message><iq type='result' id='b'/><message id='2'/>"
+)
+NAMES = ["stream:features", "success", "message", "iq", "message"]
+
+
+def test_a_stream_is_cut_into_stanzas() -> None:
+    found, left = cut(STREAM)
+    assert ([name for name, _ in found], left) == (NAMES, b"")
+    assert found[2][1] == b"<message id='1'><body>a &lt; b</body></message>"
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_stanzas_may_come_in_pieces(size: int) -> None:
+    found: list[tuple[str, bytes]] = []
+    left = b""
+    for at in range(0, len(STREAM), size):
+        more, left = cut(left + STREAM[at : at + size])
+        found += more
+    assert (found, left) == cut(STREAM)
+
+
+@pytest.mark.parametrize("bytes_", [b"</stream:stream>", b"hello"])
+def test_what_is_no_stanza_is_an_error(bytes_: bytes) -> None:
+    with pytest.raises(NotXmpp):
+        cut(bytes_)
+
+
+def pair(*steps: tuple[str, int]) -> list[str]:
+    one = Pair(3)
+    for kind, number in steps:
+        if kind == "send":
+            one.sent = number
+        elif kind == "message":
+            one.on_message(number, b"p", b"p")
+        else:
+            one.on_receipt(number)
+    return one.ended()
+
+
+def test_a_pair_that_sees_everything_once_and_in_order_is_good() -> None:
+    assert pair(("send", 2), ("message", 1), ("message", 2), ("receipt", 1), ("receipt", 2)) == []
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [("send", 1)],
+        [("send", 1), ("message", 1)],
+        [("send", 2), ("message", 2), ("message", 1), ("receipt", 1), ("receipt", 2)],
+        [("send", 1), ("message", 1), ("message", 1), ("receipt", 1)],
+        [("send", 1), ("message", 1), ("receipt", 1), ("receipt", 1)],
+        [("send", 1), ("receipt", 1), ("message", 1)],
+    ],
+    ids=["lost", "no receipt", "out of order", "twice", "receipt twice", "receipt first"],
+)
+def test_whatever_goes_wrong_is_a_fault(steps: list[tuple[str, int]]) -> None:
+    assert pair(*steps)
+
+
+def test_another_body_is_a_fault() -> None:
+    one = Pair(0)
+    one.sent = 1
+    one.on_message(1, b"q", b"p")
+    one.on_receipt(1)
+    assert one.ended()
+
+
+def test_without_apt_the_peer_is_skipped_loudly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(command, "TARGET", tmp_path / "peers")
+    assert command.main(["--quick"]) == 0
+    said = capsys.readouterr()
+    assert "SKIPPED" in said.err
+    assert "apt-get" in json.loads(said.out)["peers"][0]["skipped"]
+
+
+def test_packages_that_are_there_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_candidate", lambda: "1.0-1")
+    (tmp_path / "ejabberd-1.0-1").mkdir()
+    found = packages.unpack(tmp_path)
+    assert found == packages.Packages(tmp_path / "ejabberd-1.0-1", "1.0-1")
+    with pytest.raises(packages.Skipped):
+        found.only("usr/lib/erlang/erts-*/bin/erlexec")
+
+
+def test_the_table_is_a_ratio_to_iris() -> None:
+    ours = {"name": "pairs-100-w1", "msgs_per_s": 9.0, "server_cpu_us_per_msg": 100.0, "floor_cpu_us_per_msg": 30.0}
+    theirs = {
+        "name": "pairs-100-w1", "server_cpu_us_per_msg": 450.0, "msgs_per_s": 1000.0, "messages": 200, "disk_flushes": 4
+    }  # fmt: skip
+    peers = [{"name": "ejabberd", "version": "23", "scenarios": [theirs]}, {"name": "other", "skipped": "no apt"}]
+    text = beside_peers({"scenarios": [ours], "peers": peers})
+    assert "| `pairs-100-w1` | ejabberd 23 | 450 | 30 | 100 | 4.5 | 1,000 | 0.02 |" in text
+    assert "other: no figures. no apt" in text
+    assert beside_peers({"scenarios": [ours]}) == ""
