@@ -9,6 +9,7 @@ mod crowd;
 mod histogram;
 mod link;
 mod pairs;
+mod presence;
 mod source;
 
 use std::collections::BTreeMap;
@@ -68,6 +69,15 @@ numbers! {
     measure_ms = 5000,
     drain_ms = 15000,   // how long the last answers may take
     ack_delay_ms = 20,  // how long an Ack of receipts waits for a Send to travel with
+    watches = 0,        // not 0: a presence storm, in which each user watches so many
+    away_every = 4,     // one user in so many goes away and comes back
+}
+
+impl Numbers {
+    /// Scenes in which everybody may speak with everybody: one thread plays them.
+    fn is_one_thread(&self) -> bool {
+        self.watches > 0
+    }
 }
 
 /// A whole load: connection n belongs to the device of `tokens[n]`, a device of `users[n]`.
@@ -133,6 +143,16 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(threads: usize) -> Self {
+        Self {
+            clock: Instant::now(),
+            barrier: Barrier::new(threads),
+            ended: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+        }
+    }
+
     fn now(&self) -> u64 {
         self.clock.elapsed().as_nanos() as u64
     }
@@ -156,19 +176,19 @@ pub fn run(plan: &Plan, observer: Observer<'_>) -> Result<Report, String> {
     if (plan.numbers.pairs != 0 || plan.numbers.backlog != 0) && total % 2 == 1 {
         return Err("pairs need an even number of connections".into());
     }
-    let threads = plan.numbers.threads.clamp(1, (total as u64).div_ceil(2)) as usize;
+    if plan.numbers.watches >= total as u64 {
+        return Err("nobody can watch more users than there are others".into());
+    }
+    let threads = match plan.numbers.is_one_thread() {
+        true => 1,
+        false => plan.numbers.threads.clamp(1, (total as u64).div_ceil(2)) as usize,
+    };
     let resuming = total * usize::from(plan.numbers.resume != 0);
     let target = match plan.numbers.plain {
         0 => Target::new(plan.address, &plan.root, resuming)?,
         _ => Target::plain(plan.address),
     };
-    let shared = Shared {
-        clock: Instant::now(),
-        barrier: Barrier::new(threads),
-        ended: AtomicBool::new(false),
-        done: AtomicU64::new(0),
-        started: AtomicU64::new(0),
-    };
+    let shared = Shared::new(threads);
     let (target, shared) = (&target, &shared);
     // An even number each, so that a pair stays in one thread.
     let bound = |thread: usize| total * thread / threads / 2 * 2;
@@ -223,6 +243,8 @@ fn play<'a>(
         }
         if plan.numbers.backlog != 0 {
             catch_up::play(&mut crowd);
+        } else if plan.numbers.watches != 0 {
+            presence::play(&mut crowd);
         } else if plan.numbers.pairs != 0 {
             pairs::exchange(&mut crowd);
         } else {

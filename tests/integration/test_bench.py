@@ -93,7 +93,20 @@ def test_messages_are_timed_in_a_storm_of_log_ins(tmp_path: Path) -> None:
     assert 0 < found["p50_ms"] <= found["p99_ms"]
 
 
+def test_every_watcher_is_told_of_who_goes_and_who_comes_back(tmp_path: Path) -> None:
+    found = measured("presence", "--watchers", "24", "--watches", "4", folder=tmp_path)
+    assert (found["name"], found["users"], found["away"]) == ("presence", 24, 6)
+    # Each of the 6 is watched by 4, of whom the one four places before is away too.
+    rows = found["histograms_ns"]
+    assert sum(count for _, count in rows["offline"]) == 6 * 3
+    assert found["told"] == 6 * 3 + sum(count for _, count in rows["online"])
+    assert 10_000 <= found["offline_p50_ms"] <= found["offline_max_ms"] < 30_000, "the grace is 10 s"
+    assert 0 < found["online_p50_ms"] <= found["online_max_ms"] < found["offline_p50_ms"]
+    assert found["server_cpu_us_per_told"] > 0
+
+
 SHAPES = {
+    "presence": {"server_cpu_us_per_told", "offline_p99_ms", "online_p99_ms"},
     "login-resumed": {"server_cpu_us", "login_p50_ms", "login_p99_ms"},
     "catch-up": {"server_cpu_us_per_msg", "caught_up_per_s"},
     "storm": {"p99_ms", "logins_per_s"},
@@ -106,6 +119,7 @@ PAIRS |= {"p50_ms", "p99_ms", "fsyncs", "histograms_ns", "configuration", "budge
 
 def test_all_scenarios_come_in_one_run(tmp_path: Path) -> None:
     sizes = "--pairs 4 --many-pairs 6 --seconds 0.5 --connections 20 --users 10 --rounds 2 --backlog 50"
+    sizes += " --watchers 12"
     done = bench("all", "--quick", *sizes.split(), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -166,14 +180,17 @@ def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert "ulimit" in done.stderr
 
 
-def load(server: BenchServer, people: Sequence[Person]) -> dict[str, Any]:
+TALK = {"pairs": 1, "warm_ms": 0, "measure_ms": 200, "drain_ms": 500}
+
+
+def load(server: BenchServer, people: Sequence[Person], numbers: dict[str, int] = TALK) -> dict[str, Any]:
     return _engine.load(
         host=HOST,
         port=server.port,
         root=server.root,
         tokens=[person.token for person in people],
         users=[person.user for person in people],
-        numbers={"pairs": 1, "warm_ms": 0, "measure_ms": 200, "drain_ms": 500},
+        numbers=numbers,
         on_moment=lambda moment, done: None,
     )
 
@@ -189,6 +206,10 @@ def test_wrong_answers_are_faults(tmp_path: Path) -> None:
         faults = load(server, people)["faults"]
         assert any("Rejected" in fault for fault in faults)
         assert any("0 delivered" in fault for fault in faults)
+        storm = {"watches": 1, "away_every": 2}
+        assert any("was None, and now" in fault for fault in load(server, people, storm)["faults"]), (
+            "hidden by the block"
+        )
 
 
 def test_the_observer_can_end_a_load(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ WHAT = (
     "login",
     "catch-up",
     "storm",
+    "presence",
 )
 HOLD_SECONDS_MAX = 3600
 FILES_BASE = 256  # open files of this process besides the connections
@@ -46,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     every.add_argument("--users", type=_whole, help="who log in (default 500)")
     every.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
     every.add_argument("--backlog", type=_whole, help="messages that wait for a device (default 10000)")
+    every.add_argument("--watchers", type=_whole, help="users of the presence storm (default 1000)")
     _add_pairs(commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts"))
     relay = commands.add_parser("floor", parents=[common], help="the same with a relay that does nothing else")
     _add_pairs(relay)
@@ -65,7 +67,14 @@ def parser() -> argparse.ArgumentParser:
     storms.add_argument("--rate", type=_whole, default=1000, help="of their messages, per second (default 1000)")
     storms.add_argument("--users", type=_whole, help="who log in (default 500)")
     storms.add_argument("--seconds", type=float, help="measured time (default 5)")
+    _add_people(commands, common)
     return whole
+
+
+def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], common: argparse.ArgumentParser) -> None:
+    told = commands.add_parser("presence", parents=[common], help="users go and come back, and their watchers are told")
+    told.add_argument("--watchers", type=_whole, metavar="USERS", help="who watch each other (default 1000)")
+    told.add_argument("--watches", type=_whole, help="how many each of them watches (default 20)")
 
 
 def _add_pairs(pairs: argparse.ArgumentParser) -> None:
@@ -105,6 +114,7 @@ def chosen_options(chosen: argparse.Namespace) -> list[Options]:
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
     many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
     held = options.connections if chosen.what in ("idle", "all") else options.users
+    held = max(held, options.watchers)
     _raise_file_limit(max(2 * options.pairs, 2 * many, held))
     if not isinstance(windows, list) or options.rate:
         return [options]

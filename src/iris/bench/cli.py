@@ -18,6 +18,7 @@ from iris.bench.idle import idle
 from iris.bench.login import login
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
+from iris.bench.presence import presence
 from iris.bench.report import Progress, document, table
 from iris.bench.server import BenchServer
 from iris.bench.stage import Stage
@@ -30,6 +31,7 @@ SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
     "login": login,
     "catch-up": catch_up,
     "storm": storm,
+    "presence": presence,
 }
 
 

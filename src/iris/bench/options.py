@@ -28,3 +28,5 @@ class Options:
     resume: bool = False
     late: int = 2
     backlog: int = 10_000
+    watchers: int = 1000
+    watches: int = 20

@@ -15,6 +15,7 @@ from iris.bench.idle import idle
 from iris.bench.login import login
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
+from iris.bench.presence import presence
 from iris.bench.report import Progress
 from iris.bench.server import BenchServer
 from iris.bench.stage import Stage
@@ -38,7 +39,8 @@ QUICK = Sizes(register_s=120.0, paced_percents=())
 
 def quick_options(options: Options) -> Options:
     """Shorter, with the same pairs: the names of the scenarios, which scripts know, stay."""
-    return replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
+    few = replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
+    return replace(few, watchers=300)
 
 
 def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
@@ -68,10 +70,11 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
 def _plays(
     stage: Stage, options: Options, sizes: Sizes, many: Options, found: list[Scenario]
 ) -> Iterator[tuple[str, Callable[[], Scenario]]]:
-    # The first two only borrow users: no message may have reached them.
+    # The first four only borrow users: no message may have reached them.
     yield "login", partial(login, stage, options)
     yield "login-resumed", partial(login, stage, replace(options, resume=True))
     yield "idle", partial(idle, stage, replace(options, connections=min(options.connections, stage.left)))
+    yield "presence", partial(presence, stage, replace(options, watchers=min(options.watchers, stage.left)))
     for chosen in (replace(options, window=1), replace(options, window=8), replace(many, window=1)):
         name = f"pairs-{chosen.pairs}-w{chosen.window}"
         yield name, partial(beside_floor, stage, chosen)
