@@ -5,11 +5,14 @@
 
 mod catch_up;
 mod certificate;
+mod chance;
 mod crowd;
+mod day;
 mod histogram;
 mod link;
 mod pairs;
 mod presence;
+mod society;
 mod source;
 
 use std::collections::BTreeMap;
@@ -71,12 +74,25 @@ numbers! {
     ack_delay_ms = 20,  // how long an Ack of receipts waits for a Send to travel with
     watches = 0,        // not 0: a presence storm, in which each user watches so many
     away_every = 4,     // one user in so many goes away and comes back
+    compression = 0,    // not 0: a mixed day, which passes so many times faster. All times of the model are those of its users
+    online_per_mille = 100,
+    session_ms = 300000,
+    messages_per_user_day = 50,
+    peak_per_mille = 1000,   // of the average rate
+    chat_messages = 4,
+    chat_gap_ms = 15000,     // from one message of a chat to the next
+    typing_ms = 3000,        // from the beginning to the message
+    read_after_ms = 4000,
+    contacts = 20,
+    online_partner_percent = 50,  // of chats, begun with a contact who is online
+    second_device_percent = 50,   // of sessions, for those who have one
+    seed = 1,
 }
 
 impl Numbers {
     /// Scenes in which everybody may speak with everybody: one thread plays them.
     fn is_one_thread(&self) -> bool {
-        self.watches > 0
+        self.watches + self.compression > 0
     }
 }
 
@@ -225,7 +241,10 @@ fn play<'a>(
     };
     // Where a backlog is made, the second of each pair comes later.
     let step = 1 + usize::from(plan.numbers.backlog != 0);
-    let who: Vec<usize> = (0..crowd.part.len()).step_by(step).collect();
+    let who: Vec<usize> = match plan.numbers.compression {
+        0 => (0..crowd.part.len()).step_by(step).collect(),
+        _ => Vec::new(), // they come when their day says so
+    };
     for round in 0..plan.numbers.rounds {
         crowd.round = round;
         crowd.tell("round");
@@ -245,6 +264,8 @@ fn play<'a>(
             catch_up::play(&mut crowd);
         } else if plan.numbers.watches != 0 {
             presence::play(&mut crowd);
+        } else if plan.numbers.compression != 0 {
+            day::play(&mut crowd);
         } else if plan.numbers.pairs != 0 {
             pairs::exchange(&mut crowd);
         } else {

@@ -105,8 +105,18 @@ def test_every_watcher_is_told_of_who_goes_and_who_comes_back(tmp_path: Path) ->
     assert found["server_cpu_us_per_told"] > 0
 
 
+def test_a_day_goes_by_and_everybody_has_everything(tmp_path: Path) -> None:
+    found = measured("mixed-day", "--day-users", "30", "--day-seconds", "2", folder=tmp_path)
+    assert (found["name"], found["users"], found["devices"]) == ("mixed-day", 30, 39)
+    assert found["accepted_total"] == found["sent_total"] > 0
+    for kind in ("logins", "typings", "presences", "read_syncs"):
+        assert found[f"{kind}_per_msg"] > 0, kind
+    assert found["server_cpu_ms_per_user_day"] == pytest.approx(found["server_cpu_us_per_msg"] * 50 / 1000, rel=0.01)
+
+
 SHAPES = {
     "presence": {"server_cpu_us_per_told", "offline_p99_ms", "online_p99_ms"},
+    "mixed-day": {"server_cpu_us_per_msg", "server_cpu_ms_per_user_day", "p99_ms", "late_share"},
     "login-resumed": {"server_cpu_us", "login_p50_ms", "login_p99_ms"},
     "catch-up": {"server_cpu_us_per_msg", "caught_up_per_s"},
     "storm": {"p99_ms", "logins_per_s"},
@@ -119,7 +129,7 @@ PAIRS |= {"p50_ms", "p99_ms", "fsyncs", "histograms_ns", "configuration", "budge
 
 def test_all_scenarios_come_in_one_run(tmp_path: Path) -> None:
     sizes = "--pairs 4 --many-pairs 6 --seconds 0.5 --connections 20 --users 10 --rounds 2 --backlog 50"
-    sizes += " --watchers 12"
+    sizes += " --watchers 12 --day-users 20"
     done = bench("all", "--quick", *sizes.split(), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -175,6 +185,7 @@ def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert bench("pairs", "--window", "0", folder=tmp_path).returncode == 2
     for wrong in ("0", "-1", "nan", "3601", "long"):
         assert bench("idle", "--hold", wrong, folder=tmp_path).returncode == 2
+    assert bench("mixed-day", "--day-users", "9", folder=tmp_path).returncode == 2
     done = bench("idle", "--connections", "1000000000", folder=tmp_path)
     assert done.returncode == 1
     assert "ulimit" in done.stderr

@@ -126,6 +126,11 @@ impl<'a> Crowd<'a> {
         self.links[index].as_ref().is_some_and(|link| link.welcomed)
     }
 
+    /// Whether there is a connection, with or without a Welcome.
+    pub fn is_open(&self, index: usize) -> bool {
+        self.links[index].is_some()
+    }
+
     /// Begins a connection; its first frame is for `welcome`.
     pub fn open(&mut self, index: usize) {
         let hello = pb::Hello {

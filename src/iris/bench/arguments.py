@@ -21,8 +21,10 @@ WHAT = (
     "catch-up",
     "storm",
     "presence",
+    "mixed-day",
 )
 HOLD_SECONDS_MAX = 3600
+PEOPLE_MIN = 10  # of a mixed day
 FILES_BASE = 256  # open files of this process besides the connections
 
 
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     every.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
     every.add_argument("--backlog", type=_whole, help="messages that wait for a device (default 10000)")
     every.add_argument("--watchers", type=_whole, help="users of the presence storm (default 1000)")
+    every.add_argument("--day-users", type=_people, metavar="USERS", help="people of the mixed day (default 400)")
     _add_pairs(commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts"))
     relay = commands.add_parser("floor", parents=[common], help="the same with a relay that does nothing else")
     _add_pairs(relay)
@@ -75,6 +78,9 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], c
     told = commands.add_parser("presence", parents=[common], help="users go and come back, and their watchers are told")
     told.add_argument("--watchers", type=_whole, metavar="USERS", help="who watch each other (default 1000)")
     told.add_argument("--watches", type=_whole, help="how many each of them watches (default 20)")
+    day = commands.add_parser("mixed-day", parents=[common], help="what people do in a day, compressed")
+    day.add_argument("--day-users", type=_people, metavar="USERS", help="how many people (default 400, 10 at least)")
+    day.add_argument("--day-seconds", type=float, metavar="SECONDS", help="measured time (default 12)")
 
 
 def _add_pairs(pairs: argparse.ArgumentParser) -> None:
@@ -114,7 +120,7 @@ def chosen_options(chosen: argparse.Namespace) -> list[Options]:
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
     many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
     held = options.connections if chosen.what in ("idle", "all") else options.users
-    held = max(held, options.watchers)
+    held = max(held, options.watchers, 2 * options.day_users)
     _raise_file_limit(max(2 * options.pairs, 2 * many, held))
     if not isinstance(windows, list) or options.rate:
         return [options]
@@ -134,6 +140,13 @@ def _whole(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return number
+
+
+def _people(text: str) -> int:
+    number = _whole(text)
+    if number < PEOPLE_MIN:
+        raise argparse.ArgumentTypeError(f"at least {PEOPLE_MIN}")
     return number
 
 

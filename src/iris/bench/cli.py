@@ -16,6 +16,7 @@ from iris.bench.errors import BenchError
 from iris.bench.floor import floor
 from iris.bench.idle import idle
 from iris.bench.login import login
+from iris.bench.mixed_day import mixed_day
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
 from iris.bench.presence import presence
@@ -32,6 +33,7 @@ SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
     "catch-up": catch_up,
     "storm": storm,
     "presence": presence,
+    "mixed-day": mixed_day,
 }
 
 

@@ -13,6 +13,7 @@ from iris.bench.errors import BenchError
 from iris.bench.floor import floor
 from iris.bench.idle import idle
 from iris.bench.login import login
+from iris.bench.mixed_day import mixed_day
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
 from iris.bench.presence import presence
@@ -40,7 +41,7 @@ QUICK = Sizes(register_s=120.0, paced_percents=())
 def quick_options(options: Options) -> Options:
     """Shorter, with the same pairs: the names of the scenarios, which scripts know, stay."""
     few = replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
-    return replace(few, watchers=300)
+    return replace(few, watchers=300, day_users=150, day_seconds=3.0)
 
 
 def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
@@ -62,6 +63,7 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
     deadline = time.monotonic() + sizes.register_s
     few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
+    few += options.day_users
     stage.reserve(few)
     left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
     return max(1, min(sizes.many_pairs, (left - few) // 2))
@@ -84,6 +86,7 @@ def _plays(
         yield f"paced-{percent}", partial(paced, stage, replace(options, rate=rate), percent)
     yield "catch-up", partial(catch_up, stage, options)
     yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
+    yield "mixed-day", partial(mixed_day, stage, options)
 
 
 def beside_floor(stage: Stage, options: Options) -> Scenario:
