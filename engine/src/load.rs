@@ -8,6 +8,7 @@ mod certificate;
 mod chance;
 mod crowd;
 mod day;
+mod devices;
 mod histogram;
 mod link;
 mod pairs;
@@ -74,6 +75,7 @@ numbers! {
     ack_delay_ms = 20,  // how long an Ack of receipts waits for a Send to travel with
     watches = 0,        // not 0: a presence storm, in which each user watches so many
     away_every = 4,     // one user in so many goes away and comes back
+    devices = 0,        // 1: users with several devices each, who follow each other, exchange messages in pairs
     compression = 0,    // not 0: a mixed day, which passes so many times faster. All times of the model are those of its users
     online_per_mille = 100,
     session_ms = 300000,
@@ -92,7 +94,7 @@ numbers! {
 impl Numbers {
     /// Scenes in which everybody may speak with everybody: one thread plays them.
     fn is_one_thread(&self) -> bool {
-        self.watches + self.compression > 0
+        self.watches + self.devices + self.compression > 0
     }
 }
 
@@ -264,6 +266,8 @@ fn play<'a>(
             catch_up::play(&mut crowd);
         } else if plan.numbers.watches != 0 {
             presence::play(&mut crowd);
+        } else if plan.numbers.devices != 0 {
+            devices::play(&mut crowd);
         } else if plan.numbers.compression != 0 {
             day::play(&mut crowd);
         } else if plan.numbers.pairs != 0 {

@@ -105,6 +105,18 @@ def test_every_watcher_is_told_of_who_goes_and_who_comes_back(tmp_path: Path) ->
     assert found["server_cpu_us_per_told"] > 0
 
 
+def test_every_device_gets_every_message_and_every_copy(tmp_path: Path) -> None:
+    words = "--pairs 2 --devices 3 --window 4 --seconds 1"
+    found = measured("devices", *words.split(), folder=tmp_path)
+    assert (found["name"], found["users"]) == ("devices-3-w4", 4)
+    assert found["delivered_total"] == 3 * found["accepted_total"] > 0
+    assert found["rows_to_devices"] > 5 * found["messages"], (
+        "nearly all of the 3 rows and 3 copies, in the measured time"
+    )
+    assert found["server_cpu_us_per_delivery"] < found["server_cpu_us_per_msg"]
+    assert 0 < found["p50_ms"] <= found["copied_p50_ms"]
+
+
 def test_a_day_goes_by_and_everybody_has_everything(tmp_path: Path) -> None:
     found = measured("mixed-day", "--day-users", "30", "--day-seconds", "2", folder=tmp_path)
     assert (found["name"], found["users"], found["devices"]) == ("mixed-day", 30, 39)
@@ -116,6 +128,7 @@ def test_a_day_goes_by_and_everybody_has_everything(tmp_path: Path) -> None:
 
 SHAPES = {
     "presence": {"server_cpu_us_per_told", "offline_p99_ms", "online_p99_ms"},
+    "devices-4-w1": {"server_cpu_us_per_msg", "server_cpu_us_per_delivery", "copied_p99_ms"},
     "mixed-day": {"server_cpu_us_per_msg", "server_cpu_ms_per_user_day", "p99_ms", "late_share"},
     "login-resumed": {"server_cpu_us", "login_p50_ms", "login_p99_ms"},
     "catch-up": {"server_cpu_us_per_msg", "caught_up_per_s"},
@@ -185,6 +198,7 @@ def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert bench("pairs", "--window", "0", folder=tmp_path).returncode == 2
     for wrong in ("0", "-1", "nan", "3601", "long"):
         assert bench("idle", "--hold", wrong, folder=tmp_path).returncode == 2
+    assert bench("devices", "--devices", "5", folder=tmp_path).returncode == 2
     assert bench("mixed-day", "--day-users", "9", folder=tmp_path).returncode == 2
     done = bench("idle", "--connections", "1000000000", folder=tmp_path)
     assert done.returncode == 1
@@ -217,6 +231,8 @@ def test_wrong_answers_are_faults(tmp_path: Path) -> None:
         faults = load(server, people)["faults"]
         assert any("Rejected" in fault for fault in faults)
         assert any("0 delivered" in fault for fault in faults)
+        with_devices = {**TALK, "pairs": 0, "devices": 1}
+        assert any("Rejected" in fault for fault in load(server, people, with_devices)["faults"])
         storm = {"watches": 1, "away_every": 2}
         assert any("was None, and now" in fault for fault in load(server, people, storm)["faults"]), (
             "hidden by the block"

@@ -266,6 +266,7 @@ impl Day<'_, '_> {
                         self.at(at + self.model.read_after, Event::Read { link, peer, seq });
                     }
                 }
+                News::Accepted(_) => {}
             }
         }
     }

@@ -27,7 +27,8 @@ pub enum Phase {
 
 /// What a scene may want to act on.
 pub enum News {
-    Came(usize), // a device (its connection) has its Welcome
+    Came(usize),     // a device (its connection) has its Welcome
+    Accepted(usize), // a message of this stream
     Delivered {
         link: usize,
         stream: usize,

@@ -11,6 +11,7 @@ from iris.bench import probe
 from iris.bench.errors import BenchError
 from iris.bench.options import Options
 from iris.bench.suite import Sizes, quick_options
+from iris.core.catalogue import Limits
 
 WHAT = (
     "all",
@@ -21,8 +22,10 @@ WHAT = (
     "catch-up",
     "storm",
     "presence",
+    "devices",
     "mixed-day",
 )
+FEW_PAIRS = {"devices": 25}
 HOLD_SECONDS_MAX = 3600
 PEOPLE_MIN = 10  # of a mixed day
 FILES_BASE = 256  # open files of this process besides the connections
@@ -78,6 +81,11 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], c
     told = commands.add_parser("presence", parents=[common], help="users go and come back, and their watchers are told")
     told.add_argument("--watchers", type=_whole, metavar="USERS", help="who watch each other (default 1000)")
     told.add_argument("--watches", type=_whole, help="how many each of them watches (default 20)")
+    many = commands.add_parser("devices", parents=[common], help="messages between users with several devices")
+    many.add_argument("--pairs", type=_whole, help="users who send, each with one who receives (default 25)")
+    many.add_argument("--devices", type=_devices, help="of each user (default 4)")
+    many.add_argument("--window", type=_whole, help="messages a sender may have unanswered (default 1)")
+    many.add_argument("--seconds", type=float, help="measured time (default 5)")
     day = commands.add_parser("mixed-day", parents=[common], help="what people do in a day, compressed")
     day.add_argument("--day-users", type=_people, metavar="USERS", help="how many people (default 400, 10 at least)")
     day.add_argument("--day-seconds", type=float, metavar="SECONDS", help="measured time (default 12)")
@@ -110,6 +118,8 @@ def chosen_options(chosen: argparse.Namespace) -> list[Options]:
     if not folder.is_dir():
         raise BenchError(f"there is no folder {folder}")
     options = Options(folder)
+    if chosen.what in FEW_PAIRS:
+        options = replace(options, pairs=FEW_PAIRS[chosen.what])
     if chosen.quick:
         options = quick_options(options)
         if chosen.what != "all":
@@ -118,9 +128,11 @@ def chosen_options(chosen: argparse.Namespace) -> list[Options]:
     windows = given.pop("window", None)
     given.pop("folder", None)
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
+    if isinstance(windows, int):
+        options = replace(options, window=windows)
     many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
     held = options.connections if chosen.what in ("idle", "all") else options.users
-    held = max(held, options.watchers, 2 * options.day_users)
+    held = max(held, 2 * options.devices * options.pairs, options.watchers, 2 * options.day_users)
     _raise_file_limit(max(2 * options.pairs, 2 * many, held))
     if not isinstance(windows, list) or options.rate:
         return [options]
@@ -147,6 +159,13 @@ def _people(text: str) -> int:
     number = _whole(text)
     if number < PEOPLE_MIN:
         raise argparse.ArgumentTypeError(f"at least {PEOPLE_MIN}")
+    return number
+
+
+def _devices(text: str) -> int:
+    number = _whole(text)
+    if number > Limits().devices_max:
+        raise argparse.ArgumentTypeError(f"at most {Limits().devices_max}, the limit of a user")
     return number
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from iris.bench.arguments import chosen_options, parser
 from iris.bench.catch_up import catch_up
+from iris.bench.devices import devices
 from iris.bench.errors import BenchError
 from iris.bench.floor import floor
 from iris.bench.idle import idle
@@ -33,6 +34,7 @@ SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
     "catch-up": catch_up,
     "storm": storm,
     "presence": presence,
+    "devices": devices,
     "mixed-day": mixed_day,
 }
 

@@ -30,5 +30,6 @@ class Options:
     backlog: int = 10_000
     watchers: int = 1000
     watches: int = 20
+    devices: int = 4
     day_users: int = 400
     day_seconds: float = 12.0

@@ -41,6 +41,7 @@ SHOWN = {
     "caught_up_per_s": "waiting messages taken per second",
     "caught_up_p50_ms": "connect to the last of them, p50 ms",
     "caught_up_max_ms": "connect to the last of them, max ms",
+    "server_cpu_us_per_delivery": "server CPU per row for a device (Deliver or copy), µs",
     "copied_p50_ms": "Send to the copy at the sender's devices, p50 ms",
     "copied_p99_ms": "Send to the copy at the sender's devices, p99 ms",
     "server_cpu_us_per_told": "server CPU per presence told, µs (with the log-ins)",

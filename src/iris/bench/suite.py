@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from iris.bench.catch_up import catch_up
+from iris.bench.devices import devices
 from iris.bench.errors import BenchError
 from iris.bench.floor import floor
 from iris.bench.idle import idle
@@ -33,9 +34,10 @@ class Sizes:
     register_s: float = 240.0
     storm_rate: int = 1000
     paced_percents: tuple[int, ...] = (10, 25, 50, 75)
+    device_pairs: int = 25
 
 
-QUICK = Sizes(register_s=120.0, paced_percents=())
+QUICK = Sizes(register_s=120.0, paced_percents=(), device_pairs=10)
 
 
 def quick_options(options: Options) -> Options:
@@ -86,6 +88,7 @@ def _plays(
         yield f"paced-{percent}", partial(paced, stage, replace(options, rate=rate), percent)
     yield "catch-up", partial(catch_up, stage, options)
     yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
+    yield f"devices-{options.devices}-w1", partial(devices, stage, replace(options, pairs=sizes.device_pairs))
     yield "mixed-day", partial(mixed_day, stage, options)
 
 

@@ -75,6 +75,7 @@ impl Society<'_, '_> {
         self.crowd.shared.done.fetch_add(1, Relaxed);
         self.awaited -= 1;
         self.happened("accepted", sent_at, now);
+        self.news.push(News::Accepted(index));
         self.receipts(index, now); // one may have come before
         self.fill(index);
         Ok(())
