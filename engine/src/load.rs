@@ -13,6 +13,7 @@ mod histogram;
 mod link;
 mod pairs;
 mod presence;
+mod slow;
 mod society;
 mod source;
 
@@ -76,6 +77,7 @@ numbers! {
     watches = 0,        // not 0: a presence storm, in which each user watches so many
     away_every = 4,     // one user in so many goes away and comes back
     devices = 0,        // 1: users with several devices each, who follow each other, exchange messages in pairs
+    stall_ms = 0,       // not 0: the second of each pair takes nothing for this time
     compression = 0,    // not 0: a mixed day, which passes so many times faster. All times of the model are those of its users
     online_per_mille = 100,
     session_ms = 300000,
@@ -94,7 +96,7 @@ numbers! {
 impl Numbers {
     /// Scenes in which everybody may speak with everybody: one thread plays them.
     fn is_one_thread(&self) -> bool {
-        self.watches + self.devices + self.compression > 0
+        self.watches + self.devices + self.stall_ms + self.compression > 0
     }
 }
 
@@ -268,6 +270,8 @@ fn play<'a>(
             presence::play(&mut crowd);
         } else if plan.numbers.devices != 0 {
             devices::play(&mut crowd);
+        } else if plan.numbers.stall_ms != 0 {
+            slow::play(&mut crowd);
         } else if plan.numbers.compression != 0 {
             day::play(&mut crowd);
         } else if plan.numbers.pairs != 0 {

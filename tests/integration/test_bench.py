@@ -117,6 +117,27 @@ def test_every_device_gets_every_message_and_every_copy(tmp_path: Path) -> None:
     assert 0 < found["p50_ms"] <= found["copied_p50_ms"]
 
 
+def test_slow_consumers_get_everything_later(tmp_path: Path) -> None:
+    words = "--quick --pairs 3 --rate 100 --slow 2 --stall 2 --seconds 1"
+    found = measured("slow", *words.split(), folder=tmp_path)
+    assert (found["name"], found["slow"], found["closed"]) == ("slow", 2, 0)
+    assert 1100 < found["slow_messages"] <= 1200
+    assert found["pump_pauses"] > 0, "the server has waited for an Ack"
+    assert found["accepted_total"] == found["delivered_total"] > 0
+    assert found["calm_p99_ms"] > 0
+    assert 0 < found["slow_caught_up_p50_ms"] <= found["slow_caught_up_max_ms"]
+
+
+def test_a_slow_consumer_that_was_closed_comes_back_and_misses_nothing(tmp_path: Path) -> None:
+    """One of the two does not answer pings. With shorter times than the defaults the server soon closes it."""
+    with BenchServer(tmp_path, {"ping_interval_ms": 500, "idle_timeout_ms": 1000}) as server:
+        people = register(server, 4, lambda what, done, total: None)
+        found = load(server, people, {"stall_ms": 3000, "rate": 100, "payload_bytes": 2000})
+        assert found["faults"] == []
+        assert found["counts"]["closed"] == 1
+        assert found["counts"]["delivered_total"] == found["counts"]["sent_total"] > 250
+
+
 def test_a_day_goes_by_and_everybody_has_everything(tmp_path: Path) -> None:
     found = measured("mixed-day", "--day-users", "30", "--day-seconds", "2", folder=tmp_path)
     assert (found["name"], found["users"], found["devices"]) == ("mixed-day", 30, 39)
@@ -129,6 +150,7 @@ def test_a_day_goes_by_and_everybody_has_everything(tmp_path: Path) -> None:
 SHAPES = {
     "presence": {"server_cpu_us_per_told", "offline_p99_ms", "online_p99_ms"},
     "devices-4-w1": {"server_cpu_us_per_msg", "server_cpu_us_per_delivery", "copied_p99_ms"},
+    "slow": {"p99_ms", "calm_p99_ms", "growth_kb_per_slow", "closed", "slow_caught_up_max_ms"},
     "mixed-day": {"server_cpu_us_per_msg", "server_cpu_ms_per_user_day", "p99_ms", "late_share"},
     "login-resumed": {"server_cpu_us", "login_p50_ms", "login_p99_ms"},
     "catch-up": {"server_cpu_us_per_msg", "caught_up_per_s"},

@@ -217,6 +217,21 @@ impl<'a> Crowd<'a> {
         self.links[index] = None;
     }
 
+    /// Leaves a connection's socket unread, or reads it again.
+    pub fn heed(&mut self, index: usize, on: bool) {
+        let Some(link) = &self.links[index] else {
+            return;
+        };
+        if on {
+            let added = self.epoll.add(link.fd(), IN, index as u64);
+            if let Err(error) = added {
+                self.give_up(format!("connection {index}: {error}"));
+            }
+        } else {
+            self.epoll.remove(link.fd());
+        }
+    }
+
     /// A connection has failed, which only a fragile one may.
     fn broke(&mut self, index: usize, error: &str) {
         self.links[index] = None;

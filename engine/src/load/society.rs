@@ -204,6 +204,14 @@ impl<'c, 'a> Society<'c, 'a> {
         self.crowd.open(link);
     }
 
+    /// Whether a device has every message to its user.
+    pub fn has_all(&self, link: usize) -> bool {
+        let device = &self.devices[link];
+        let taken = |stream: &usize| device.taken.get(stream).copied().unwrap_or(0);
+        let mut streams = (0..).zip(&self.streams);
+        streams.all(|(index, stream)| stream.to != device.user || taken(&index) == stream.sent())
+    }
+
     /// A device goes.
     pub fn leave(&mut self, link: usize) {
         self.ack(link);

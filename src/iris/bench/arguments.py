@@ -23,9 +23,10 @@ WHAT = (
     "storm",
     "presence",
     "devices",
+    "slow",
     "mixed-day",
 )
-FEW_PAIRS = {"devices": 25}
+FEW_PAIRS = {"devices": 25, "slow": 25}
 HOLD_SECONDS_MAX = 3600
 PEOPLE_MIN = 10  # of a mixed day
 FILES_BASE = 256  # open files of this process besides the connections
@@ -86,6 +87,12 @@ def _add_people(commands: argparse._SubParsersAction[argparse.ArgumentParser], c
     many.add_argument("--devices", type=_devices, help="of each user (default 4)")
     many.add_argument("--window", type=_whole, help="messages a sender may have unanswered (default 1)")
     many.add_argument("--seconds", type=float, help="measured time (default 5)")
+    late = commands.add_parser("slow", parents=[common], help="users who take nothing, beside pairs that talk")
+    late.add_argument("--slow", type=_whole, metavar="USERS", help="who take nothing (default 20)")
+    late.add_argument("--stall", type=_seconds, metavar="SECONDS", help="for how long (default 20)")
+    late.add_argument("--pairs", type=_whole, help="that talk (default 25)")
+    late.add_argument("--rate", type=_whole, default=500, help="of their messages, per second (default 500)")
+    late.add_argument("--seconds", type=float, help="measured time without slow ones (default 5)")
     day = commands.add_parser("mixed-day", parents=[common], help="what people do in a day, compressed")
     day.add_argument("--day-users", type=_people, metavar="USERS", help="how many people (default 400, 10 at least)")
     day.add_argument("--day-seconds", type=float, metavar="SECONDS", help="measured time (default 12)")

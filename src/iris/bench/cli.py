@@ -23,6 +23,7 @@ from iris.bench.pairs import pairs
 from iris.bench.presence import presence
 from iris.bench.report import Progress, document, table
 from iris.bench.server import BenchServer
+from iris.bench.slow import slow
 from iris.bench.stage import Stage
 from iris.bench.storm import storm
 from iris.bench.suite import QUICK, Sizes, suite
@@ -35,6 +36,7 @@ SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
     "storm": storm,
     "presence": presence,
     "devices": devices,
+    "slow": slow,
     "mixed-day": mixed_day,
 }
 

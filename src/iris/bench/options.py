@@ -31,5 +31,7 @@ class Options:
     watchers: int = 1000
     watches: int = 20
     devices: int = 4
+    slow: int = 20
+    stall: float = 20.0
     day_users: int = 400
     day_seconds: float = 12.0

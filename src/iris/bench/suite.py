@@ -20,6 +20,7 @@ from iris.bench.pairs import pairs
 from iris.bench.presence import presence
 from iris.bench.report import Progress
 from iris.bench.server import BenchServer
+from iris.bench.slow import slow
 from iris.bench.stage import Stage
 from iris.bench.storm import storm
 
@@ -35,6 +36,8 @@ class Sizes:
     storm_rate: int = 1000
     paced_percents: tuple[int, ...] = (10, 25, 50, 75)
     device_pairs: int = 25
+    live_pairs: int = 25
+    live_rate: int = 500
 
 
 QUICK = Sizes(register_s=120.0, paced_percents=(), device_pairs=10)
@@ -43,7 +46,7 @@ QUICK = Sizes(register_s=120.0, paced_percents=(), device_pairs=10)
 def quick_options(options: Options) -> Options:
     """Shorter, with the same pairs: the names of the scenarios, which scripts know, stay."""
     few = replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
-    return replace(few, watchers=300, day_users=150, day_seconds=3.0)
+    return replace(few, watchers=300, slow=6, stall=3.0, day_users=150, day_seconds=3.0)
 
 
 def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
@@ -65,7 +68,7 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
     deadline = time.monotonic() + sizes.register_s
     few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
-    few += options.day_users
+    few += 4 * sizes.live_pairs + 2 * options.slow + options.day_users
     stage.reserve(few)
     left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
     return max(1, min(sizes.many_pairs, (left - few) // 2))
@@ -89,6 +92,7 @@ def _plays(
     yield "catch-up", partial(catch_up, stage, options)
     yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
     yield f"devices-{options.devices}-w1", partial(devices, stage, replace(options, pairs=sizes.device_pairs))
+    yield "slow", partial(slow, stage, replace(options, pairs=sizes.live_pairs, rate=sizes.live_rate))
     yield "mixed-day", partial(mixed_day, stage, options)
 
 
