@@ -10,6 +10,7 @@ from pathlib import Path
 from iris.bench import probe
 from iris.bench.errors import BenchError
 from iris.bench.options import Options
+from iris.bench.scale import CURVES, QUICK_SCALE, ScaleSizes
 from iris.bench.suite import Sizes, quick_options
 from iris.core.catalogue import Limits
 
@@ -25,9 +26,11 @@ WHAT = (
     "devices",
     "slow",
     "mixed-day",
+    "scale",
 )
-FEW_PAIRS = {"devices": 25, "slow": 25}
+FEW_PAIRS = {"devices": 25, "slow": 25, "scale": 50}
 HOLD_SECONDS_MAX = 3600
+STORED_GB_MAX = 10_000
 PEOPLE_MIN = 10  # of a mixed day
 FILES_BASE = 256  # open files of this process besides the connections
 
@@ -75,6 +78,15 @@ def parser() -> argparse.ArgumentParser:
     storms.add_argument("--users", type=_whole, help="who log in (default 500)")
     storms.add_argument("--seconds", type=float, help="measured time (default 5)")
     _add_people(commands, common)
+    curves = commands.add_parser("scale", parents=[common], help="cost as connections, a mailbox, data and time grow")
+    curves.add_argument("--curves", type=_curves, metavar="NAME[,NAME…]", help=f"of {', '.join(CURVES)} (default all)")
+    curves.add_argument("--connections", type=_whole, help="idle ones at most (default as many as the machine holds)")
+    curves.add_argument("--backlog", type=_whole, metavar="MESSAGES", help="in one mailbox (default 100000)")
+    curves.add_argument("--stored-gb", type=_gigabytes, metavar="GB", help="of data at most (default 10)")
+    curves.add_argument("--minutes", type=float, help="of sustained load (default 10)")
+    curves.add_argument("--pairs", type=_whole, help="that talk (default 50)")
+    curves.add_argument("--rate", type=_whole, default=1000, help="of their messages, per second (default 1000)")
+    curves.add_argument("--seconds", type=float, help="measured time of a point (default 5)")
     return whole
 
 
@@ -138,12 +150,32 @@ def chosen_options(chosen: argparse.Namespace) -> list[Options]:
     if isinstance(windows, int):
         options = replace(options, window=windows)
     many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
+    if chosen.what == "scale":
+        return [options]  # it takes all the open files that it may
     held = options.connections if chosen.what in ("idle", "all") else options.users
     held = max(held, 2 * options.devices * options.pairs, options.watchers, 2 * options.day_users)
     _raise_file_limit(max(2 * options.pairs, 2 * many, held))
     if not isinstance(windows, list) or options.rate:
         return [options]
     return [replace(options, window=window) for window in windows]
+
+
+def chosen_scale(chosen: argparse.Namespace) -> ScaleSizes:
+    """How far the curves go."""
+    sizes = QUICK_SCALE if chosen.quick else ScaleSizes()
+    if chosen.curves:
+        sizes = replace(sizes, curves=chosen.curves)
+    if chosen.connections:
+        fewer = tuple(count for count in sizes.connections if count < chosen.connections)
+        sizes = replace(sizes, connections=(*fewer, chosen.connections))
+    if chosen.backlog:
+        sizes = replace(sizes, backlog=chosen.backlog)
+    if chosen.stored_gb:
+        less = tuple(size for size in sizes.stored_gb if size < chosen.stored_gb)
+        sizes = replace(sizes, stored_gb=(*less, chosen.stored_gb))
+    if chosen.minutes:
+        sizes = replace(sizes, window_s=60 * chosen.minutes / sizes.windows)
+    return sizes
 
 
 def _raise_file_limit(connections: int) -> None:
@@ -160,6 +192,20 @@ def _whole(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("a whole number from 1 on")
     return number
+
+
+def _gigabytes(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= STORED_GB_MAX:
+        raise argparse.ArgumentTypeError(f"GB, above 0 and at most {STORED_GB_MAX}")
+    return number
+
+
+def _curves(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= set(CURVES):
+        raise argparse.ArgumentTypeError(f"of {', '.join(CURVES)}")
+    return names
 
 
 def _people(text: str) -> int:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from iris.bench.arguments import chosen_options, parser
+from iris.bench.arguments import chosen_options, chosen_scale, parser
 from iris.bench.catch_up import catch_up
+from iris.bench.curves import curve_table
 from iris.bench.devices import devices
 from iris.bench.errors import BenchError
 from iris.bench.floor import floor
@@ -22,6 +23,7 @@ from iris.bench.options import Options
 from iris.bench.pairs import pairs
 from iris.bench.presence import presence
 from iris.bench.report import Progress, document, table
+from iris.bench.scale import scale
 from iris.bench.server import BenchServer
 from iris.bench.slow import slow
 from iris.bench.stage import Stage
@@ -62,7 +64,8 @@ def main(args: Sequence[str]) -> int:
     if chosen.json:
         sys.stdout.write(json.dumps(document(found)) + "\n")
     else:
-        sys.stdout.writelines(table(scenario) for scenario in found)
+        show = curve_table if chosen.what == "scale" else table
+        sys.stdout.writelines(show(scenario) for scenario in found)
     for scenario in found:
         if "error" in scenario:
             sys.stderr.write(f"iris: {scenario['name']}: {scenario['error']}\n{scenario['detail']}\n")
@@ -71,6 +74,8 @@ def main(args: Sequence[str]) -> int:
 
 def _found(chosen: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
     options = chosen_options(chosen)
+    if chosen.what == "scale":
+        return scale(options[0], chosen_scale(chosen), progress)
     if chosen.what != "all":
         return [_play(chosen.what, one, progress) for one in options]
     sizes = QUICK if chosen.quick else Sizes()
