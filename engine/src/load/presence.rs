@@ -161,9 +161,7 @@ impl<'c, 'a> Storm<'c, 'a> {
                             self.watch(link);
                         }
                     } else if let Err(what) = self.take(link, &body) {
-                        self.crowd
-                            .report
-                            .fault(format!("connection {link}: {what}"));
+                        self.crowd.give_up(format!("connection {link}: {what}"));
                     }
                 }
                 self.crowd.flush(link);
