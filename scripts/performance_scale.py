@@ -14,7 +14,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iris.bench.curves import COLUMNS, COST, FLAT, LATENCY, VERDICTS, curve_table
+from iris.bench.curves import (
+    COLUMNS,
+    COST,
+    FLAT,
+    LATENCY,
+    SETTLED_COST,
+    SETTLED_LATENCY,
+    VERDICTS,
+    curve_table,
+)
 from scripts.plots import plot
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -107,8 +116,11 @@ def _plots(one: Curve) -> dict[str, str]:
             for name, figure in figures.items()
         }
 
-    cpu = series({"server": COST, "Python": "python_cpu_us_per_msg", "engine": "engine_cpu_us_per_msg"})
-    times = series({"p50": "p50_ms", "p99": LATENCY})
+    parts = {"Python": "python", "engine": "engine", "RocksDB": "rocksdb"}
+    cpu = series(
+        {"server": COST, "settled": SETTLED_COST, **{name: f"{part}_cpu_us_per_msg" for name, part in parts.items()}}
+    )
+    times = series({"p50": "p50_ms", "p99": LATENCY, "p99, settled": SETTLED_LATENCY})
     return {
         f"{one['name']}-cpu.svg": plot(f"{one['name']}: CPU", one["x"], "µs per message", cpu),
         f"{one['name']}-times.svg": plot(f"{one['name']}: times", one["x"], "ms", times),

@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 
 def scaled(*words: str, folder: Path) -> dict[str, Any]:
     """Curves of a run that went well, by name."""
@@ -35,8 +37,10 @@ def test_curves_have_points_that_grow(tmp_path: Path) -> None:
     assert [point["x"] for point in found["scale-connections"]["points"]] == [100, 150]
     assert found["scale-backlog"]["points"][-1]["x"] == found["scale-backlog"]["taken"] == 400
     last = found["scale-stored"]["points"][-1]
-    assert last["x"] >= 0.02
+    assert last["x"] == pytest.approx(last["folder_gb"], rel=0.5)
     assert last["rows_added"] > 10_000
+    assert last["settled_cpu_us_per_msg"] > 0
+    assert last["settled_after_s"] > 0
 
 
 def test_only_the_curves_that_are_asked_for_are_measured(tmp_path: Path) -> None:

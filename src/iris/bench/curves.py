@@ -7,12 +7,16 @@ from typing import Any
 
 FLAT = 0.2  # a figure may be so much higher than at the first point; lower is no fault
 COST, LATENCY, MEMORY = "server_cpu_us_per_msg", "p99_ms", "rss_mb"
+SETTLED_COST, SETTLED_LATENCY = "settled_cpu_us_per_msg", "settled_p99_ms"
 # The columns, in order, with what they mean.
 COLUMNS = {
     COST: "server CPU per message, µs",
     "python_cpu_us_per_msg": "of it Python, µs",
+    "rocksdb_cpu_us_per_msg": "of it RocksDB's threads, µs",
     "p50_ms": "p50 ms",
     LATENCY: "p99 ms",
+    SETTLED_COST: "CPU when settled, µs",
+    SETTLED_LATENCY: "p99 when settled, ms",
     MEMORY: "server's memory, MB",
     "start_s": "start of the server, s",
 }

@@ -24,7 +24,7 @@ POOL_BYTES = 1 << 20  # of chance, from which payloads are cut
 
 
 def fill(folder: Path, size: int, progress: Callable[[str, int, int], None]) -> int:
-    """Rows until the store's folder holds `size` bytes; how many rows. Raises BenchError."""
+    """Put in rows of `size` bytes in all, as they are written; how many rows. Raises BenchError."""
     try:
         return asyncio.run(_fill(folder, size, progress))
     except (StoreError, OSError) as error:
@@ -36,9 +36,8 @@ async def _fill(folder: Path, size: int, progress: Callable[[str, int, int], Non
     rows, pool = 0, os.urandom(POOL_BYTES)
     try:
         batch = _batch(store.epoch, pool)
-        held = folder_bytes(folder)
-        while held < size:
-            progress("MB of stored data", held >> 20, size >> 20)
+        while (written := store.stats().bytes) < size:
+            progress("MB of stored data", written >> 20, size >> 20)
             done = asyncio.get_running_loop().create_future()
             store.submit(batch, done.set_result)
             rows += len(batch)
@@ -46,7 +45,6 @@ async def _fill(folder: Path, size: int, progress: Callable[[str, int, int], Non
             error = await done
             if error is not None:
                 raise error
-            held = folder_bytes(folder)
     finally:
         store.close()
     return rows

@@ -13,7 +13,7 @@ from typing import Any
 
 from iris.bench import probe
 from iris.bench.beside import Beside
-from iris.bench.curves import COST, LATENCY, MEMORY, Curve, curve
+from iris.bench.curves import COST, LATENCY, MEMORY, SETTLED_COST, SETTLED_LATENCY, Curve, curve
 from iris.bench.errors import BenchError
 from iris.bench.fill import fill, folder_bytes
 from iris.bench.options import Options
@@ -27,6 +27,8 @@ CURVES = ("connections", "backlog", "stored", "sustained")
 ARRIVAL_CONCURRENCY = 64
 HOLD_MORE_S = 4.0  # that idle connections stay, beyond what the pairs need
 FILES_OF_SERVER = 1000  # open files of the server, or of the load, that are no connections of this
+SETTLE_LOOK_S, SETTLE_SHARE, SETTLE_S_MAX = 2.0, 0.02, 300.0
+MB_IN_GB = 0.001  # a fresh store counts as a MB
 DISK_PARTS = 3  # compaction may need a second copy of what it compacts, and the machine some room
 
 
@@ -194,28 +196,48 @@ def stored(stage: Stage, options: Options, sizes: ScaleSizes) -> Curve:
     """Pairs right after the start on more and more data: what is still to be compacted is compacted beside them."""
     server = stage.server
     folder = server.folder / "data" / "store"
-    talkers = [stage.take(2 * options.pairs) for _ in sizes.stored_gb]
+    talkers = [(stage.take(2 * options.pairs), stage.take(2 * options.pairs)) for _ in sizes.stored_gb]
     most = shutil.disk_usage(server.folder).free / DISK_PARTS / 1e9
-    points = []
-    for size, people in zip(sizes.stored_gb, talkers, strict=True):
+    own, put, points = folder_bytes(folder) / 1e9, 0.0, []
+    for size, (first, second) in zip((min(size, most) for size in sizes.stored_gb), talkers, strict=True):
         server.stop()
         began = time.monotonic()
-        rows = fill(folder, int(min(size, most) * 1e9), stage.progress) if size else 0
-        filled = time.monotonic()
+        rows = fill(folder, int((size - put) * 1e9), stage.progress) if size > put else 0
+        put, filled = size, time.monotonic()
         server.start()
         started = time.monotonic()
-        point = live(stage, people, options, f"on {size:g} GB: messages")
+        point = live(stage, first, options, f"on {size:.1f} GB: messages")
+        settled_s = wait_until_settled(server.pid)
+        settled: dict[str, Any] = {}
+        if settled_s is not None:
+            settled = live(stage, second, options, f"on {size:.1f} GB, settled: messages")
         points.append(
             {
-                "x": round(folder_bytes(folder) / 1e9, 3),
+                "x": round(max(own, MB_IN_GB) + put, 3),
+                "folder_gb": round(folder_bytes(folder) / 1e9, 3),
                 "rows_added": rows,
                 "fill_s": round(filled - began, 1),
                 "start_s": round(started - filled, 2),
                 **point,
+                "settled_after_s": settled_s,
+                SETTLED_COST: settled.get(COST),
+                SETTLED_LATENCY: settled.get(LATENCY),
             }
         )
     limit = None if most >= sizes.stored_gb[-1] else f"the disk has room for {most:.1f} GB"
-    return curve("stored", "GB stored", points, (COST, LATENCY, MEMORY), limit=limit, **_ran(stage, options))
+    figures = (COST, LATENCY, SETTLED_COST, SETTLED_LATENCY, MEMORY)
+    return curve("stored", "GB stored", points, figures, limit=limit, **_ran(stage, options))
+
+
+def wait_until_settled(pid: int) -> float | None:
+    """Until the store's threads have next to nothing to do; how long that took, in s. None: they are busy still."""
+    began = time.monotonic()
+    while time.monotonic() - began < SETTLE_S_MAX:
+        before = probe.cpu(pid)
+        time.sleep(SETTLE_LOOK_S)
+        if (probe.cpu(pid) - before).threads.get("rocksdb", 0.0) < SETTLE_SHARE * SETTLE_LOOK_S:
+            return round(time.monotonic() - began, 1)
+    return None
 
 
 def sustained(stage: Stage, options: Options, sizes: ScaleSizes) -> Curve:
