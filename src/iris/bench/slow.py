@@ -38,7 +38,7 @@ def slow(stage: Stage, options: Options) -> dict[str, Any]:
     # As long as the others take nothing, less the time that all need to begin.
     timed = replace(options, seconds=max(options.stall - 2 * options.warm, options.warm))
     numbers = message_numbers(timed)
-    calm_numbers = message_numbers(options)
+    calm_numbers = message_numbers(replace(options, seconds=min(options.seconds, timed.seconds)))
     calm = load(server, alone, options, calm_numbers, lambda moment, done: stage.progress("messages in calm", done))
     refuse(calm["faults"], server)
     moments: dict[str, Moment] = {}

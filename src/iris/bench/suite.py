@@ -40,13 +40,13 @@ class Sizes:
     live_rate: int = 500
 
 
-QUICK = Sizes(register_s=120.0, paced_percents=(), device_pairs=10)
+QUICK = Sizes(register_s=110.0, paced_percents=(), device_pairs=10)
 
 
 def quick_options(options: Options) -> Options:
     """Shorter, with the same pairs: the names of the scenarios, which scripts know, stay."""
     few = replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
-    return replace(few, watchers=300, slow=6, stall=3.0, day_users=150, day_seconds=3.0)
+    return replace(few, watchers=300, slow=5, stall=2.0, day_users=120, day_seconds=2.0)
 
 
 def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
