@@ -38,7 +38,7 @@ PYO3_ENV = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_PYTHON=$(CURDIR)/$(BIN)/python PYT
 # One target folder, whatever the caller's environment says.
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
-.PHONY: bench compiled guard guard-update valgrind pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
+.PHONY: bench bench-scale compiled guard guard-update valgrind pebble web web-if-possible test-web-here mutants sim browser crash fuzz fuzz-some help run test test-web build gen lint fmt types check rust-test py-test pins doctor setup clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1	/p' Makefile | expand -t 12
@@ -146,6 +146,11 @@ bench: setup ## every benchmark (15 minutes at most), then the figures of docs/p
 	$(BIN)/python -m bench.peers --folder target/bench $(if $(findstring --quick,$(BENCH_ARGS)),--quick) >target/bench/peers.json; peers=$$?; \
 	[ -s target/bench/figures.json ] && $(BIN)/python -m scripts.performance target/bench/figures.json target/bench/peers.json; \
 	exit $$((code + peers))
+
+bench-scale: setup ## cost as connections, a mailbox, data and time grow (30 minutes), then docs/performance-scale.md
+	@mkdir -p target/bench
+	@$(BIN)/iris bench scale --json $(BENCH_ARGS) >target/bench/scale.json; code=$$?; \
+	[ -s target/bench/scale.json ] && $(BIN)/python -m scripts.performance_scale target/bench/scale.json; exit $$code
 
 soak: setup ## load with churn for SECONDS (600): is everything flat, and nothing lost?
 	$(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)

@@ -13,7 +13,7 @@ Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 640, 360
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 36, 52  # margins; the legend is on the right
-COLOURS = ("#0b6e4f", "#c8553d", "#3b5ba5", "#8a6d00")
+COLOURS = ("#0b6e4f", "#c8553d", "#3b5ba5", "#8a6d00", "#6b3fa0")
 STEPS = (1, 2, 5)
 FONT = 'font-family="sans-serif" font-size="12"'
 

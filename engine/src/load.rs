@@ -5,10 +5,16 @@
 
 mod catch_up;
 mod certificate;
+mod chance;
 mod crowd;
+mod day;
+mod devices;
 mod histogram;
 mod link;
 mod pairs;
+mod presence;
+mod slow;
+mod society;
 mod source;
 
 use std::collections::BTreeMap;
@@ -68,6 +74,30 @@ numbers! {
     measure_ms = 5000,
     drain_ms = 15000,   // how long the last answers may take
     ack_delay_ms = 20,  // how long an Ack of receipts waits for a Send to travel with
+    watches = 0,        // not 0: a presence storm, in which each user watches so many
+    away_every = 4,     // one user in so many goes away and comes back
+    devices = 0,        // 1: users with several devices each, who follow each other, exchange messages in pairs
+    stall_ms = 0,       // not 0: the second of each pair takes nothing for this time
+    compression = 0,    // not 0: a mixed day, which passes so many times faster. All times of the model are those of its users
+    online_per_mille = 100,
+    session_ms = 300000,
+    messages_per_user_day = 50,
+    peak_per_mille = 1000,   // of the average rate
+    chat_messages = 4,
+    chat_gap_ms = 15000,     // from one message of a chat to the next
+    typing_ms = 3000,        // from the beginning to the message
+    read_after_ms = 4000,
+    contacts = 20,
+    online_partner_percent = 50,  // of chats, begun with a contact who is online
+    second_device_percent = 50,   // of sessions, for those who have one
+    seed = 1,
+}
+
+impl Numbers {
+    /// Scenes in which everybody may speak with everybody: one thread plays them.
+    fn is_one_thread(&self) -> bool {
+        self.watches + self.devices + self.stall_ms + self.compression > 0
+    }
 }
 
 /// A whole load: connection n belongs to the device of `tokens[n]`, a device of `users[n]`.
@@ -133,6 +163,16 @@ struct Shared {
 }
 
 impl Shared {
+    fn new(threads: usize) -> Self {
+        Self {
+            clock: Instant::now(),
+            barrier: Barrier::new(threads),
+            ended: AtomicBool::new(false),
+            done: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+        }
+    }
+
     fn now(&self) -> u64 {
         self.clock.elapsed().as_nanos() as u64
     }
@@ -156,19 +196,19 @@ pub fn run(plan: &Plan, observer: Observer<'_>) -> Result<Report, String> {
     if (plan.numbers.pairs != 0 || plan.numbers.backlog != 0) && total % 2 == 1 {
         return Err("pairs need an even number of connections".into());
     }
-    let threads = plan.numbers.threads.clamp(1, (total as u64).div_ceil(2)) as usize;
+    if plan.numbers.watches >= total as u64 {
+        return Err("nobody can watch more users than there are others".into());
+    }
+    let threads = match plan.numbers.is_one_thread() {
+        true => 1,
+        false => plan.numbers.threads.clamp(1, (total as u64).div_ceil(2)) as usize,
+    };
     let resuming = total * usize::from(plan.numbers.resume != 0);
     let target = match plan.numbers.plain {
         0 => Target::new(plan.address, &plan.root, resuming)?,
         _ => Target::plain(plan.address),
     };
-    let shared = Shared {
-        clock: Instant::now(),
-        barrier: Barrier::new(threads),
-        ended: AtomicBool::new(false),
-        done: AtomicU64::new(0),
-        started: AtomicU64::new(0),
-    };
+    let shared = Shared::new(threads);
     let (target, shared) = (&target, &shared);
     // An even number each, so that a pair stays in one thread.
     let bound = |thread: usize| total * thread / threads / 2 * 2;
@@ -205,7 +245,10 @@ fn play<'a>(
     };
     // Where a backlog is made, the second of each pair comes later.
     let step = 1 + usize::from(plan.numbers.backlog != 0);
-    let who: Vec<usize> = (0..crowd.part.len()).step_by(step).collect();
+    let who: Vec<usize> = match plan.numbers.compression {
+        0 => (0..crowd.part.len()).step_by(step).collect(),
+        _ => Vec::new(), // they come when their day says so
+    };
     for round in 0..plan.numbers.rounds {
         crowd.round = round;
         crowd.tell("round");
@@ -223,6 +266,14 @@ fn play<'a>(
         }
         if plan.numbers.backlog != 0 {
             catch_up::play(&mut crowd);
+        } else if plan.numbers.watches != 0 {
+            presence::play(&mut crowd);
+        } else if plan.numbers.devices != 0 {
+            devices::play(&mut crowd);
+        } else if plan.numbers.stall_ms != 0 {
+            slow::play(&mut crowd);
+        } else if plan.numbers.compression != 0 {
+            day::play(&mut crowd);
         } else if plan.numbers.pairs != 0 {
             pairs::exchange(&mut crowd);
         } else {

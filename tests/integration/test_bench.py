@@ -23,7 +23,7 @@ from tests.support.engine import eventually
 
 def bench(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "iris", "bench", *words, "--folder", str(folder), "--json"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=100, check=False)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=240, check=False)
 
 
 def measured(*words: str, folder: Path) -> dict[str, Any]:
@@ -93,7 +93,65 @@ def test_messages_are_timed_in_a_storm_of_log_ins(tmp_path: Path) -> None:
     assert 0 < found["p50_ms"] <= found["p99_ms"]
 
 
+def test_every_watcher_is_told_of_who_goes_and_who_comes_back(tmp_path: Path) -> None:
+    found = measured("presence", "--watchers", "24", "--watches", "4", folder=tmp_path)
+    assert (found["name"], found["users"], found["away"]) == ("presence", 24, 6)
+    # Each of the 6 is watched by 4, of whom the one four places before is away too.
+    rows = found["histograms_ns"]
+    assert sum(count for _, count in rows["offline"]) == 6 * 3
+    assert found["told"] == 6 * 3 + sum(count for _, count in rows["online"])
+    assert 10_000 <= found["offline_p50_ms"] <= found["offline_max_ms"] < 30_000, "the grace is 10 s"
+    assert 0 < found["online_p50_ms"] <= found["online_max_ms"] < found["offline_p50_ms"]
+    assert found["server_cpu_us_per_told"] > 0
+
+
+def test_every_device_gets_every_message_and_every_copy(tmp_path: Path) -> None:
+    words = "--pairs 2 --devices 3 --window 4 --seconds 1"
+    found = measured("devices", *words.split(), folder=tmp_path)
+    assert (found["name"], found["users"]) == ("devices-3-w4", 4)
+    assert found["delivered_total"] == 3 * found["accepted_total"] > 0
+    assert found["rows_to_devices"] > 5 * found["messages"], (
+        "nearly all of the 3 rows and 3 copies, in the measured time"
+    )
+    assert found["server_cpu_us_per_delivery"] < found["server_cpu_us_per_msg"]
+    assert 0 < found["p50_ms"] <= found["copied_p50_ms"]
+
+
+def test_slow_consumers_get_everything_later(tmp_path: Path) -> None:
+    words = "--quick --pairs 3 --rate 100 --slow 2 --stall 2 --seconds 1"
+    found = measured("slow", *words.split(), folder=tmp_path)
+    assert (found["name"], found["slow"], found["closed"]) == ("slow", 2, 0)
+    assert 1100 < found["slow_messages"] <= 1200
+    assert found["pump_pauses"] > 0, "the server has waited for an Ack"
+    assert found["accepted_total"] == found["delivered_total"] > 0
+    assert found["calm_p99_ms"] > 0
+    assert 0 < found["slow_caught_up_p50_ms"] <= found["slow_caught_up_max_ms"]
+
+
+def test_a_slow_consumer_that_was_closed_comes_back_and_misses_nothing(tmp_path: Path) -> None:
+    """One of the two does not answer pings. With shorter times than the defaults the server soon closes it."""
+    with BenchServer(tmp_path, {"ping_interval_ms": 500, "idle_timeout_ms": 1000}) as server:
+        people = register(server, 4, lambda what, done, total: None)
+        found = load(server, people, {"stall_ms": 3000, "rate": 100, "payload_bytes": 2000})
+        assert found["faults"] == []
+        assert found["counts"]["closed"] == 1
+        assert found["counts"]["delivered_total"] == found["counts"]["sent_total"] > 250
+
+
+def test_a_day_goes_by_and_everybody_has_everything(tmp_path: Path) -> None:
+    found = measured("mixed-day", "--day-users", "30", "--day-seconds", "2", folder=tmp_path)
+    assert (found["name"], found["users"], found["devices"]) == ("mixed-day", 30, 39)
+    assert found["accepted_total"] == found["sent_total"] > 0
+    for kind in ("logins", "typings", "presences", "read_syncs"):
+        assert found[f"{kind}_per_msg"] > 0, kind
+    assert found["server_cpu_ms_per_user_day"] == pytest.approx(found["server_cpu_us_per_msg"] * 50 / 1000, rel=0.01)
+
+
 SHAPES = {
+    "presence": {"server_cpu_us_per_told", "offline_p99_ms", "online_p99_ms"},
+    "devices-4-w1": {"server_cpu_us_per_msg", "server_cpu_us_per_delivery", "copied_p99_ms"},
+    "slow": {"p99_ms", "calm_p99_ms", "growth_kb_per_slow", "closed", "slow_caught_up_max_ms"},
+    "mixed-day": {"server_cpu_us_per_msg", "server_cpu_ms_per_user_day", "p99_ms", "late_share"},
     "login-resumed": {"server_cpu_us", "login_p50_ms", "login_p99_ms"},
     "catch-up": {"server_cpu_us_per_msg", "caught_up_per_s"},
     "storm": {"p99_ms", "logins_per_s"},
@@ -106,6 +164,7 @@ PAIRS |= {"p50_ms", "p99_ms", "fsyncs", "histograms_ns", "configuration", "budge
 
 def test_all_scenarios_come_in_one_run(tmp_path: Path) -> None:
     sizes = "--pairs 4 --many-pairs 6 --seconds 0.5 --connections 20 --users 10 --rounds 2 --backlog 50"
+    sizes += " --watchers 12 --day-users 20"
     done = bench("all", "--quick", *sizes.split(), folder=tmp_path)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
@@ -161,19 +220,24 @@ def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert bench("pairs", "--window", "0", folder=tmp_path).returncode == 2
     for wrong in ("0", "-1", "nan", "3601", "long"):
         assert bench("idle", "--hold", wrong, folder=tmp_path).returncode == 2
+    assert bench("devices", "--devices", "5", folder=tmp_path).returncode == 2
+    assert bench("mixed-day", "--day-users", "9", folder=tmp_path).returncode == 2
     done = bench("idle", "--connections", "1000000000", folder=tmp_path)
     assert done.returncode == 1
     assert "ulimit" in done.stderr
 
 
-def load(server: BenchServer, people: Sequence[Person]) -> dict[str, Any]:
+TALK = {"pairs": 1, "warm_ms": 0, "measure_ms": 200, "drain_ms": 500}
+
+
+def load(server: BenchServer, people: Sequence[Person], numbers: dict[str, int] = TALK) -> dict[str, Any]:
     return _engine.load(
         host=HOST,
         port=server.port,
         root=server.root,
         tokens=[person.token for person in people],
         users=[person.user for person in people],
-        numbers={"pairs": 1, "warm_ms": 0, "measure_ms": 200, "drain_ms": 500},
+        numbers=numbers,
         on_moment=lambda moment, done: None,
     )
 
@@ -186,9 +250,13 @@ def test_wrong_answers_are_faults(tmp_path: Path) -> None:
         assert "instead of a Welcome" in fault
 
         block(server, people[1], people[0])
+        (fault, *_) = load(server, people, {"watches": 1, "away_every": 2})["faults"]
+        assert "was None, and now" in fault, "hidden by the block"
         faults = load(server, people)["faults"]
         assert any("Rejected" in fault for fault in faults)
         assert any("0 delivered" in fault for fault in faults)
+        with_devices = {**TALK, "pairs": 0, "devices": 1}
+        assert any("Rejected" in fault for fault in load(server, people, with_devices)["faults"])
 
 
 def test_the_observer_can_end_a_load(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 //! Receivers that come late: while they are away, each is sent a backlog of messages; then all come and take it.
 
+use std::collections::VecDeque;
+
 use super::crowd::Crowd;
 use super::pairs::Pair;
 use super::MS;
@@ -8,10 +10,24 @@ use crate::codec::ClientFrame;
 
 const SENDS_PER_S: u64 = 800; // of a sender: below the server's sends_per_second_max
 const WAIT_MS: i32 = 10;
+/// By the tenth of the backlog in which a message was accepted: does it matter how much waits already?
+const ACCEPTED: [&str; 10] = [
+    "accepted_0",
+    "accepted_1",
+    "accepted_2",
+    "accepted_3",
+    "accepted_4",
+    "accepted_5",
+    "accepted_6",
+    "accepted_7",
+    "accepted_8",
+    "accepted_9",
+];
 
 struct Late {
     pair: Pair,
     sent: u64,
+    due: VecDeque<u64>, // when what is not answered was due
     answered: u64,
     after: u64,
     delivered: u64,
@@ -25,6 +41,7 @@ pub fn play(crowd: &mut Crowd<'_>) {
         .map(|number| Late {
             pair: Pair::new(crowd.plan, number),
             sent: 0,
+            due: VecDeque::new(),
             answered: 0,
             after: 0,
             delivered: 0,
@@ -59,12 +76,14 @@ pub fn play(crowd: &mut Crowd<'_>) {
 fn send_all(crowd: &mut Crowd<'_>, lates: &mut [Late]) {
     let (backlog, window) = (crowd.plan.numbers.backlog, crowd.send_window);
     let began = crowd.shared.now();
-    let mut answered_at = began;
+    let (mut answered_at, mut tenths) = (began, 0);
     while lates.iter().any(|late| late.answered < backlog) && crowd.goes_on(answered_at) {
         let due = ((crowd.shared.now() - began) / MS * SENDS_PER_S / 1000).min(backlog);
         for (index, late) in lates.iter_mut().enumerate() {
             while late.sent < due.min(late.answered + window) {
                 late.sent += 1;
+                let due_at = began + late.sent * 1000 * MS / SENDS_PER_S;
+                late.due.push_back(due_at);
                 let size = crowd.plan.numbers.payload_bytes;
                 let send = late
                     .pair
@@ -78,14 +97,23 @@ fn send_all(crowd: &mut Crowd<'_>, lates: &mut [Late]) {
                 let late = &mut lates[link / 2];
                 match body {
                     Body::Accepted(accepted) if accepted.client_seq == late.answered + 1 => {
+                        let tenth = late.answered * 10 / backlog;
                         late.answered += 1;
                         late.after = accepted.at;
                         answered_at = crowd.shared.now();
+                        let took = answered_at.saturating_sub(late.due.pop_front().unwrap_or(0));
+                        crowd.report.time(ACCEPTED[tenth as usize], took);
                     }
                     other => crowd.give_up(format!("connection {link}: unexpected {other:?}")),
                 }
             }
             crowd.flush(link);
+        }
+        let all = lates.iter().map(|late| late.answered * 10 / backlog);
+        let all = all.min().unwrap_or(0);
+        while tenths < all {
+            tenths += 1;
+            crowd.tell("tenth");
         }
     }
 }

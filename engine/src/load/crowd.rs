@@ -1,5 +1,6 @@
 //! The connections of one thread: they arrive, stay, leave. What is said meanwhile is pairs.rs's business.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,7 +21,10 @@ pub struct Crowd<'a> {
     pub part: Range<usize>, // of the plan's connections
     pub report: Report,
     pub round: u64,
-    pub send_window: u64, // the smallest that a Welcome named
+    pub send_window: u64,         // the smallest that a Welcome named
+    pub cursors: Vec<pb::Cursor>, // what each device's own store holds, for its Hello
+    pub fragile: BTreeSet<usize>, // connections that the server may close: that is no fault
+    pub broken: Vec<usize>,       // those of them that it has closed
     target: &'a Target,
     epoll: Epoll,
     links: Vec<Option<Link>>,
@@ -43,6 +47,9 @@ impl<'a> Crowd<'a> {
             report: Report::default(),
             round: 0,
             send_window: u64::MAX,
+            cursors: vec![pb::Cursor::default(); part.len()],
+            fragile: BTreeSet::new(),
+            broken: Vec::new(),
             target,
             epoll: Epoll::new()?,
             links: part.clone().map(|_| None).collect(),
@@ -114,10 +121,21 @@ impl<'a> Crowd<'a> {
         self.links[index].as_ref().map_or(0, |link| link.opened_at)
     }
 
-    fn open(&mut self, index: usize) {
+    /// Whether a connection has had its Welcome, and still stands.
+    pub fn is_welcomed(&self, index: usize) -> bool {
+        self.links[index].as_ref().is_some_and(|link| link.welcomed)
+    }
+
+    /// Whether there is a connection, with or without a Welcome.
+    pub fn is_open(&self, index: usize) -> bool {
+        self.links[index].is_some()
+    }
+
+    /// Begins a connection; its first frame is for `welcome`.
+    pub fn open(&mut self, index: usize) {
         let hello = pb::Hello {
             token: self.plan.tokens[self.part.start + index].clone(),
-            cursor: None,
+            cursor: Some(self.cursors[index]).filter(|cursor| *cursor != pb::Cursor::default()),
             features: Vec::new(),
             client: "iris-bench".into(),
         };
@@ -140,7 +158,8 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    fn welcome(&mut self, index: usize, body: &Body) -> bool {
+    /// Takes the first frame of a connection; whether it is the Welcome of the right user.
+    pub fn welcome(&mut self, index: usize, body: &Body) -> bool {
         match body {
             Body::Welcome(welcome) if welcome.user == self.plan.users[self.part.start + index] => {
                 let took = self.shared.now() - self.opened_at(index);
@@ -185,11 +204,41 @@ impl<'a> Crowd<'a> {
     /// Closes every connection.
     pub fn leave(&mut self) {
         for index in 0..self.links.len() {
-            if let Some(link) = &mut self.links[index] {
-                link.say_goodbye();
-                self.flush(index);
+            self.close(index);
+        }
+    }
+
+    /// Closes a connection.
+    pub fn close(&mut self, index: usize) {
+        if let Some(link) = &mut self.links[index] {
+            link.say_goodbye();
+            self.flush(index);
+        }
+        self.links[index] = None;
+    }
+
+    /// Leaves a connection's socket unread, or reads it again.
+    pub fn heed(&mut self, index: usize, on: bool) {
+        let Some(link) = &self.links[index] else {
+            return;
+        };
+        if on {
+            let added = self.epoll.add(link.fd(), IN, index as u64);
+            if let Err(error) = added {
+                self.give_up(format!("connection {index}: {error}"));
             }
-            self.links[index] = None;
+        } else {
+            self.epoll.remove(link.fd());
+        }
+    }
+
+    /// A connection has failed, which only a fragile one may.
+    fn broke(&mut self, index: usize, error: &str) {
+        self.links[index] = None;
+        if self.fragile.contains(&index) {
+            self.broken.push(index);
+        } else {
+            self.give_up(format!("connection {index}: {error}"));
         }
     }
 
@@ -200,7 +249,7 @@ impl<'a> Crowd<'a> {
         let indexes: Vec<usize> = ready.map(|event| event.u64 as usize).collect();
         for &index in &indexes {
             if let Some(Err(error)) = self.links[index].as_mut().map(Link::receive) {
-                self.give_up(format!("connection {index}: {error}"));
+                self.broke(index, &error);
             }
         }
         let now = self.shared.now();
@@ -216,8 +265,7 @@ impl<'a> Crowd<'a> {
         match self.links[index].as_mut()?.next() {
             Ok(body) => body,
             Err(error) => {
-                self.links[index] = None;
-                self.give_up(format!("connection {index}: {error}"));
+                self.broke(index, &error);
                 None
             }
         }
@@ -245,8 +293,7 @@ impl<'a> Crowd<'a> {
             Ok(())
         });
         if let Err(error) = outcome {
-            self.links[index] = None;
-            self.give_up(format!("connection {index}: {error}"));
+            self.broke(index, &error);
         }
     }
 }

@@ -30,6 +30,8 @@ BUDGETS: dict[str, tuple[Budget, ...]] = {
     "login": (Budget("server_cpu_us", 300),),
     "paced-50": (Budget("p99_ms", 20),),
     "storm": (Budget("p99_ms", 100),),
+    "presence": (Budget("offline_max_ms", 30_000), Budget("online_max_ms", 30_000)),
+    "slow": (Budget("p99_ms", 100),),
 }
 
 

@@ -1,31 +1,34 @@
-"""`iris bench all` and its scenarios: reads the command line, runs them, prints the figures."""
+"""`iris bench all` and its scenarios: runs what the command line asks for, prints the figures."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from iris.bench import probe
+from iris.bench.arguments import chosen_options, chosen_scale, parser
 from iris.bench.catch_up import catch_up
+from iris.bench.curves import curve_table
+from iris.bench.devices import devices
 from iris.bench.errors import BenchError
 from iris.bench.floor import floor
 from iris.bench.idle import idle
 from iris.bench.login import login
+from iris.bench.mixed_day import mixed_day
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
-from iris.bench.relay import KINDS
+from iris.bench.presence import presence
 from iris.bench.report import Progress, document, table
+from iris.bench.scale import scale
 from iris.bench.server import BenchServer
+from iris.bench.slow import slow
 from iris.bench.stage import Stage
 from iris.bench.storm import storm
-from iris.bench.suite import QUICK, Sizes, quick_options, suite
+from iris.bench.suite import QUICK, Sizes, suite
 
 SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
     "pairs": pairs,
@@ -33,15 +36,17 @@ SCENARIOS: dict[str, Callable[[Stage, Options], dict[str, Any]]] = {
     "login": login,
     "catch-up": catch_up,
     "storm": storm,
+    "presence": presence,
+    "devices": devices,
+    "slow": slow,
+    "mixed-day": mixed_day,
 }
-HOLD_SECONDS_MAX = 3600
-FILES_BASE = 256  # open files of this process besides the connections
 
 
 def main(args: Sequence[str]) -> int:
     """Run `iris bench` with these arguments; the exit code: 0 measured, 1 failed, 2 wrong usage."""
     try:
-        chosen = _parser().parse_args(args)
+        chosen = parser().parse_args(args)
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 2
     progress = Progress()
@@ -59,7 +64,8 @@ def main(args: Sequence[str]) -> int:
     if chosen.json:
         sys.stdout.write(json.dumps(document(found)) + "\n")
     else:
-        sys.stdout.writelines(table(scenario) for scenario in found)
+        show = curve_table if chosen.what == "scale" else table
+        sys.stdout.writelines(show(scenario) for scenario in found)
     for scenario in found:
         if "error" in scenario:
             sys.stderr.write(f"iris: {scenario['name']}: {scenario['error']}\n{scenario['detail']}\n")
@@ -67,7 +73,9 @@ def main(args: Sequence[str]) -> int:
 
 
 def _found(chosen: argparse.Namespace, progress: Progress) -> list[dict[str, Any]]:
-    options = _options(chosen)
+    options = chosen_options(chosen)
+    if chosen.what == "scale":
+        return scale(options[0], chosen_scale(chosen), progress)
     if chosen.what != "all":
         return [_play(chosen.what, one, progress) for one in options]
     sizes = QUICK if chosen.quick else Sizes()
@@ -84,133 +92,3 @@ def _play(what: str, options: Options, progress: Progress) -> dict[str, Any]:
         found = SCENARIOS[what](Stage(server, progress), options)
         server.stop()
     return found
-
-
-def _parser() -> argparse.ArgumentParser:
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--quick", action="store_true", help="a small run, to see that it works")
-    common.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    common.add_argument("--folder", type=Path, help="where the server's temporary data goes; a folder on a disk")
-    common.add_argument("--threads", type=_whole, default=1, help="threads of the load (default 1)")
-    common.add_argument("--concurrency", type=_whole, default=32, help="connections being opened at once (default 32)")
-    parser = argparse.ArgumentParser(
-        prog="iris bench",
-        description="Measure `iris serve` as shipped: a fresh server on loopback, with TLS and its own data folder.",
-    )
-    commands = parser.add_subparsers(
-        dest="what", required=True, metavar="all | pairs | floor | idle | login | catch-up | storm"
-    )
-    every = commands.add_parser("all", parents=[common], help="every scenario, with the floor in the same run")
-    every.add_argument("--pairs", type=_whole, help="pairs of the small scenarios (default 100)")
-    every.add_argument("--many-pairs", type=_whole, help="pairs of the large one (default 5000)")
-    every.add_argument("--seconds", type=float, help="measured time of each (default 5)")
-    every.add_argument("--connections", type=_whole, help="idle ones (default 5000)")
-    every.add_argument("--users", type=_whole, help="who log in (default 500)")
-    every.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
-    every.add_argument("--backlog", type=_whole, help="messages that wait for a device (default 10000)")
-    _add_pairs(commands.add_parser("pairs", parents=[common], help="1:1 messages with receipts"))
-    relay = commands.add_parser("floor", parents=[common], help="the same with a relay that does nothing else")
-    _add_pairs(relay)
-    relay.add_argument("--relay", choices=KINDS, help="what stands in for the server (default tls)")
-    memory = commands.add_parser("idle", parents=[common], help="memory per idle connection")
-    memory.add_argument("--connections", type=_whole, help="how many (default 5000)")
-    memory.add_argument("--hold", type=_seconds, metavar="SECONDS", help="of silence (default 2; CPU from 20)")
-    logins = commands.add_parser("login", parents=[common], help="CPU per log-in")
-    logins.add_argument("--users", type=_whole, help="how many (default 500)")
-    logins.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
-    logins.add_argument("--resume", action="store_true", help="take up TLS sessions instead of full handshakes")
-    late = commands.add_parser("catch-up", parents=[common], help="a device comes to the messages that wait for it")
-    late.add_argument("--late", type=_whole, metavar="DEVICES", help="how many come at once (default 2)")
-    late.add_argument("--backlog", type=_whole, metavar="MESSAGES", help="that wait for each (default 10000)")
-    storms = commands.add_parser("storm", parents=[common], help="log-ins without end beside pairs that talk")
-    storms.add_argument("--pairs", type=_whole, help="that talk (default 100)")
-    storms.add_argument("--rate", type=_whole, default=1000, help="of their messages, per second (default 1000)")
-    storms.add_argument("--users", type=_whole, help="who log in (default 500)")
-    storms.add_argument("--seconds", type=float, help="measured time (default 5)")
-    return parser
-
-
-def _add_pairs(pairs: argparse.ArgumentParser) -> None:
-    pairs.add_argument("--pairs", type=_whole, help="senders, each with one receiver (default 100)")
-    pairs.add_argument(
-        "--window",
-        type=_wholes,
-        default=[1, 8],
-        metavar="W[,W…]",
-        help="messages a sender may have unanswered; one run for each (default 1,8)",
-    )
-    pairs.add_argument("--rate", type=_whole, help="messages per second in all, by the clock, instead of a window")
-    pairs.add_argument("--seconds", type=float, help="measured time of a run (default 5)")
-    pairs.add_argument("--payload", type=_whole, default=128, metavar="BYTES", help="of a message (default 128)")
-    pairs.add_argument(
-        "--ack-delay",
-        type=int,
-        default=20,
-        metavar="MS",
-        help="how long a sender's Ack of receipts waits for a Send to travel with (default 20)",
-    )
-
-
-def _options(chosen: argparse.Namespace) -> list[Options]:
-    folder = probe.disk_folder() if chosen.folder is None else chosen.folder.resolve()
-    if not folder.is_dir():
-        raise BenchError(f"there is no folder {folder}")
-    options = Options(folder)
-    if chosen.quick:
-        whole = chosen.what == "all"
-        options = (
-            quick_options(options)
-            if whole
-            else replace(options, pairs=20, seconds=2.0, warm=0.5, connections=200, users=50, rounds=2)
-        )
-    names = (
-        "pairs",
-        "rate",
-        "seconds",
-        "payload",
-        "connections",
-        "hold",
-        "users",
-        "rounds",
-        "concurrency",
-        "threads",
-        "relay",
-        "resume",
-        "late",
-        "backlog",
-    )
-    given = {name: value for name in names if (value := getattr(chosen, name, None)) is not None}
-    options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
-    many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
-    held = options.connections if chosen.what in ("idle", "all") else options.users
-    _raise_file_limit(max(2 * options.pairs, 2 * many, held))
-    if chosen.what not in ("pairs", "floor") or options.rate:
-        return [options]
-    return [replace(options, window=window) for window in chosen.window]
-
-
-def _raise_file_limit(connections: int) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    need = connections + FILES_BASE
-    if hard != resource.RLIM_INFINITY and need > hard:
-        raise BenchError(f"{connections} connections need {need} open files, and the limit is {hard} (ulimit -Hn)")
-    if need > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
-
-
-def _whole(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("a whole number from 1 on")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= HOLD_SECONDS_MAX:
-        raise argparse.ArgumentTypeError(f"seconds, above 0 and at most {HOLD_SECONDS_MAX}")
-    return number
-
-
-def _wholes(text: str) -> list[int]:
-    return [_whole(part) for part in text.split(",")]

@@ -30,3 +30,10 @@ class Options:
     resume: bool = False
     late: int = 2
     backlog: int = 10_000
+    watchers: int = 1000
+    watches: int = 20
+    devices: int = 4
+    slow: int = 20
+    stall: float = 20.0
+    day_users: int = 400
+    day_seconds: float = 12.0

@@ -1,4 +1,4 @@
-"""Thousands of users with a device each, made through the API like any others."""
+"""Thousands of users with their devices, made through the API like any others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIMEOUT_S = 60.0
 
 
 class Person(NamedTuple):
-    """A user and the access token of the one device."""
+    """A user and the access token of one device."""
 
     user: bytes
     token: str
@@ -33,10 +33,12 @@ def register(
     *,
     first: int = 0,
     deadline: float | None = None,
+    devices: int = 1,
 ) -> list[Person]:
     """Make users from number `first` on, each logged in; fewer when the monotonic time is `deadline`.
 
-    progress: what, done, of how many. Raises BenchError.
+    A user's devices follow each other; users with several have handles of their own. progress: what, done, of how
+    many. Raises BenchError.
     """
     context = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(server.root))
     people: list[Person] = []
@@ -51,12 +53,13 @@ def register(
             while not errors and (deadline is None or time.monotonic() < deadline):
                 with lock:
                     number = next(numbers, None)
-                    progress("users", len(people), count)
+                    progress("users", len(people) // devices, count)
                 if number is None:
                     return
-                person = _person(connection, f"bench_{first + number}", password)
+                handle = f"bench_{first + number}" if devices == 1 else f"bench{devices}_{first + number}"
+                made = _persons(connection, handle, password, devices)
                 with lock:
-                    people.append(person)
+                    people.extend(made)
         except (OSError, http.client.HTTPException, BenchError) as error:
             errors.append(error)
         finally:
@@ -72,10 +75,11 @@ def register(
     return people
 
 
-def _person(connection: http.client.HTTPSConnection, handle: str, password: str) -> Person:
+def _persons(connection: http.client.HTTPSConnection, handle: str, password: str, devices: int) -> list[Person]:
     _post(connection, "/v1/users", {"handle": handle, "password": password})
-    session = _post(connection, "/v1/sessions", {"handle": handle, "password": password, "device_name": "bench"})
-    return Person(user_from_text(session["user_id"]), session["access_token"])
+    body = {"handle": handle, "password": password, "device_name": "bench"}
+    sessions = [_post(connection, "/v1/sessions", body) for _ in range(devices)]
+    return [Person(user_from_text(session["user_id"]), session["access_token"]) for session in sessions]
 
 
 def _post(connection: http.client.HTTPSConnection, path: str, body: dict[str, str]) -> dict[str, str]:

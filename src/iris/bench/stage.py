@@ -8,6 +8,7 @@ measured: figures of a broken server are none.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -58,6 +59,7 @@ class Stage:
         self.progress = progress
         self._people: list[Person] = []
         self._taken = 0
+        self._with_devices: Counter[int] = Counter()
 
     @property
     def left(self) -> int:
@@ -82,6 +84,12 @@ class Stage:
         people = self.borrow(count)
         self._taken += count
         return people
+
+    def take_with_devices(self, count: int, devices: int) -> list[Person]:
+        """New users with so many devices each; the devices of one follow each other."""
+        first = self._with_devices[devices]
+        self._with_devices[devices] += count
+        return register(self.server, count, self.progress, first=first, devices=devices)
 
     def restart(self) -> None:
         """A fresh process: what came before is on disk only, and hides nothing that is to be measured."""

@@ -9,15 +9,19 @@ from functools import partial
 from typing import Any
 
 from iris.bench.catch_up import catch_up
+from iris.bench.devices import devices
 from iris.bench.errors import BenchError
 from iris.bench.floor import floor
 from iris.bench.idle import idle
 from iris.bench.login import login
+from iris.bench.mixed_day import mixed_day
 from iris.bench.options import Options
 from iris.bench.pairs import pairs
+from iris.bench.presence import presence
 from iris.bench.relay import KINDS, Kind
 from iris.bench.report import Progress
 from iris.bench.server import BenchServer
+from iris.bench.slow import slow
 from iris.bench.stage import Stage
 from iris.bench.storm import storm
 
@@ -32,14 +36,18 @@ class Sizes:
     register_s: float = 240.0
     storm_rate: int = 1000
     paced_percents: tuple[int, ...] = (10, 25, 50, 75)
+    device_pairs: int = 25
+    live_pairs: int = 25
+    live_rate: int = 500
 
 
-QUICK = Sizes(register_s=120.0, paced_percents=())
+QUICK = Sizes(register_s=110.0, paced_percents=(), device_pairs=10)
 
 
 def quick_options(options: Options) -> Options:
     """Shorter, with the same pairs: the names of the scenarios, which scripts know, stay."""
-    return replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
+    few = replace(options, seconds=2.0, warm=0.5, connections=1000, users=200, rounds=3)
+    return replace(few, watchers=300, slow=5, stall=2.0, day_users=120, day_seconds=2.0)
 
 
 def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
@@ -61,6 +69,7 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
     deadline = time.monotonic() + sizes.register_s
     few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
+    few += 4 * sizes.live_pairs + 2 * options.slow + options.day_users
     stage.reserve(few)
     left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
     return max(1, min(sizes.many_pairs, (left - few) // 2))
@@ -69,10 +78,11 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
 def _plays(
     stage: Stage, options: Options, sizes: Sizes, many: Options, found: list[Scenario]
 ) -> Iterator[tuple[str, Callable[[], Scenario]]]:
-    # The first two only borrow users: no message may have reached them.
+    # The first four only borrow users: no message may have reached them.
     yield "login", partial(login, stage, options)
     yield "login-resumed", partial(login, stage, replace(options, resume=True))
     yield "idle", partial(idle, stage, replace(options, connections=min(options.connections, stage.left)))
+    yield "presence", partial(presence, stage, replace(options, watchers=min(options.watchers, stage.left)))
     for chosen in (replace(options, window=1), replace(options, window=8), replace(many, window=1)):
         name = f"pairs-{chosen.pairs}-w{chosen.window}"
         yield name, partial(beside_floor, stage, chosen)
@@ -82,6 +92,9 @@ def _plays(
         yield f"paced-{percent}", partial(paced, stage, replace(options, rate=rate), percent)
     yield "catch-up", partial(catch_up, stage, options)
     yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
+    yield f"devices-{options.devices}-w1", partial(devices, stage, replace(options, pairs=sizes.device_pairs))
+    yield "slow", partial(slow, stage, replace(options, pairs=sizes.live_pairs, rate=sizes.live_rate))
+    yield "mixed-day", partial(mixed_day, stage, options)
 
 
 def beside_floor(stage: Stage, options: Options) -> Scenario:

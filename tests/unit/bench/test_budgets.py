@@ -23,6 +23,14 @@ def test_no_figure_is_no_verdict() -> None:
     assert met({"name": "login", "error": "it broke"}) == {"server_cpu_us": None}
 
 
+def test_the_promises_of_presence_and_of_live_pairs_are_budgets() -> None:
+    assert met({"name": "presence", "offline_max_ms": 30_000, "online_max_ms": 30_001}) == {
+        "offline_max_ms": True,
+        "online_max_ms": False,
+    }
+    assert met({"name": "slow", "p99_ms": 100.1}) == {"p99_ms": False}
+
+
 def test_budgets_belong_to_one_scenario() -> None:
     assert verdicts({"name": "pairs-7-w8", "server_cpu_us_per_msg": 1}) == []
     (verdict,) = verdicts({"name": "login", "server_cpu_us": 179.0})
