@@ -76,7 +76,7 @@ def main(args: list[str]) -> int:
         TARGET.mkdir(parents=True, exist_ok=True)
         packages = unpack(TARGET)
         peer["version"] = packages.version
-        with Ejabberd(packages, chosen.folder, 2 * PAIRS) as server:
+        with Ejabberd(packages, chosen.folder.resolve(), 2 * PAIRS) as server:
             peer["scenarios"] = [measure(server, window, warm_s, measure_s) for window in WINDOWS]
     except Skipped as reason:
         peer["skipped"] = str(reason)

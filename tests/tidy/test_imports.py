@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "observe": PORTS | SHELLS | {"metrics"},
     "app": PORTS | SHELLS | {"certificates", "config", "logs", "metrics", "admin", "observe"},
     "__main__": {"cli"},
-    "bench": {"core", "config", "store", "_engine"},  # drives a server from outside; the store to fill a closed one
+    "bench": {"core", "config", "store", "wire", "_engine"},  # the store to fill a closed one, wire for a floor
     "capacity": set(),
     "cli": PORTS | SHELLS | {"bench", "capacity", "certificates", "config", "logs", "metrics", "admin", "app"},
 }

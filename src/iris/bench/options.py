@@ -20,7 +20,7 @@ class Options:
     warm: float = 1.0
     payload: int = 128
     ack_delay_ms: int = 20
-    connections: int = 5000
+    connections: int = 10_000
     hold: float = 2.0
     users: int = 500
     rounds: int = 6
