@@ -3,7 +3,7 @@
     python -m bench.peers [--quick] [--folder DIR]
 
 A peer that cannot be had here is `skipped`, with the reason, also on standard error; the exit code is 0 then. It is 1
-when the peer lost, doubled or reordered something.
+when the peer does not start, or lost, doubled or reordered something.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench.peers.ejabberd import Ejabberd
-from bench.peers.load import Load, LoadError
-from bench.peers.packages import Skipped, unpack
+from bench.peers.load import Load
+from bench.peers.packages import PeerError, Skipped, unpack
 from iris.bench import probe
 from iris.bench.report import per
 
@@ -28,7 +29,7 @@ WINDOWS = (1, 8)
 
 
 def measure(server: Ejabberd, window: int, warm_s: float, measure_s: float) -> dict[str, Any]:
-    """One scenario. Raises LoadError."""
+    """One scenario. Raises PeerError."""
     clocks: dict[str, probe.Cpu] = {}
     flushes: dict[str, int | None] = {}
 
@@ -39,9 +40,9 @@ def measure(server: Ejabberd, window: int, warm_s: float, measure_s: float) -> d
     seen = asyncio.run(load.run(server.port, server.root, warm_s, measure_s, on_moment))
     faults = [fault for pair in load.pairs for fault in pair.ended()]
     if faults:
-        raise LoadError("; ".join(faults[:5]))
+        raise PeerError("; ".join(faults[:5]))
     if not seen.messages:
-        raise LoadError("no message was answered in the measured time")
+        raise PeerError("no message was answered in the measured time")
     before, after = flushes["measure"], flushes["stop"]
     return {
         "name": f"pairs-{PAIRS}-w{window}",
@@ -81,7 +82,7 @@ def main(args: list[str]) -> int:
     except Skipped as reason:
         peer["skipped"] = str(reason)
         sys.stderr.write(f"peers: ejabberd is SKIPPED: {reason}\n")
-    except LoadError as error:
+    except PeerError as error:
         peer["error"] = str(error)
         sys.stderr.write(f"peers: ejabberd gave no figures: {error}\n")
         code = 1
@@ -90,4 +91,5 @@ def main(args: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the peer must not outlive this process
     raise SystemExit(main(sys.argv[1:]))

@@ -14,15 +14,16 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from bench.peers.packages import PACKAGE, Packages, Skipped
+from bench.peers.packages import PACKAGE, Packages, PeerError
 from iris import _engine
 from iris.bench.server import HOST, pem
 
 DOMAIN = "localhost"
 PASSWORD = "peer"  # of everybody: the server is on loopback, and gone after the run
-READY_S = 90.0
+READY_S = 60.0
 STOP_S = 20.0
 READY = "users are there"
+NO_SPINNING = ("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")  # idle schedulers would look busy
 CONFIGURATION = """\
 hosts: [{domain}]
 loglevel: error
@@ -91,7 +92,7 @@ class Ejabberd:
         beams = self._packages.only("usr/lib/*/ejabberd-[0-9]*/ebin/ejabberd.beam").parent
         register = REGISTER.format(domain=DOMAIN, password=PASSWORD, last=self._users - 1, ready=READY)
         return [
-            str(erlexec), "-noinput", "-boot", "start_clean", "-pa", str(beams), "-mnesia", "dir",
+            str(erlexec), *NO_SPINNING, "-noinput", "-boot", "start_clean", "-pa", str(beams), "-mnesia", "dir",
             f'"{self.folder}/mnesia"', "-eval", register,
         ]  # fmt: skip
 
@@ -109,9 +110,9 @@ class Ejabberd:
         deadline = time.monotonic() + READY_S
         while READY not in self.output:
             if self._process.poll() is not None:
-                raise Skipped(f"{self.name} does not start here: {self.output}")
+                raise PeerError(f"{self.name} does not start here: {self.output}")
             if time.monotonic() > deadline:
-                raise Skipped(f"{self.name} was not ready after {READY_S:.0f} s: {self.output}")
+                raise PeerError(f"{self.name} was not ready after {READY_S:.0f} s: {self.output}")
             time.sleep(0.1)
 
     def _clean_up(self) -> None:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 
 from bench.peers.ejabberd import DOMAIN, PASSWORD
 from bench.peers.judge import Pair
-from bench.peers.stanzas import NotXmpp, cut
+from bench.peers.packages import PeerError
+from bench.peers.stanzas import END, NotXmpp, cut
 from iris.bench.server import HOST
 
 RESOURCE = "bench"
@@ -27,10 +28,6 @@ DRAIN_S = 20.0
 _ID = re.compile(rb"""<message[^>]*\sid=['"](\d+)['"]""")
 _BODY = re.compile(rb"<body>([^<]*)</body>")
 _RECEIVED = re.compile(rb"""<received[^>]*\sid=['"](\d+)['"]""")
-
-
-class LoadError(Exception):
-    """The load could not run to its end."""
 
 
 @dataclass
@@ -56,6 +53,7 @@ class Client(asyncio.Protocol):
         self._ready = False
         self._out: list[bytes] = []
         self.lost: str | None = None
+        self.ended = asyncio.Event()  # the server has answered the end of the stream: nothing comes any more
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
@@ -75,12 +73,15 @@ class Client(asyncio.Protocol):
                 self._stanzas.put_nowait((name, stanza))
             elif name == "message":
                 self._take(stanza)
+            elif name == "end":
+                self.ended.set()
         self.flush()
 
     def connection_lost(self, error: Exception | None) -> None:
         """See asyncio."""
         self.lost = self.lost or f"the connection ended: {error}"
         self._stanzas.put_nowait(("", b""))
+        self.ended.set()
 
     def write(self, stanza: bytes) -> None:
         """Goes out with `flush`."""
@@ -97,7 +98,7 @@ class Client(asyncio.Protocol):
         self._transport.abort()
 
     async def log_in(self) -> None:
-        """SASL PLAIN, a resource, presence. Raises LoadError."""
+        """SASL PLAIN, a resource, presence. Raises PeerError."""
         secret = base64.b64encode(f"\0{self._user}\0{PASSWORD}".encode()).decode()
         await self._open()
         await self._say(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>", "success")
@@ -116,7 +117,7 @@ class Client(asyncio.Protocol):
         async with asyncio.timeout(LOGIN_S):
             name, stanza = await self._stanzas.get()
         if name != wanted or b"type='error'" in stanza:
-            raise LoadError(f"{self._user}: {self.lost or stanza!r} instead of {wanted}")
+            raise PeerError(f"{self._user}: {self.lost or stanza!r} instead of {wanted}")
 
 
 class Load:
@@ -134,7 +135,7 @@ class Load:
     async def run(
         self, port: int, root: bytes, warm_s: float, measure_s: float, on_moment: Callable[[str], None]
     ) -> Seen:
-        """Log everybody in, warm up, measure, let everything arrive. Raises LoadError."""
+        """Log everybody in, warm up, measure, let everything arrive. Raises PeerError."""
         loop = asyncio.get_running_loop()
         trusted = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(root))
         gate = asyncio.Semaphore(LOGINS_AT_ONCE)
@@ -160,7 +161,7 @@ class Load:
             on_moment("stop")
             await self._drain()
         except (OSError, TimeoutError) as error:
-            raise LoadError(f"the server cannot be used: {error!r}") from error
+            raise PeerError(f"the server cannot be used: {error!r}") from error
         finally:
             for client in self._clients:
                 client.close()
@@ -172,8 +173,14 @@ class Load:
         while any(pair.receipted < pair.sent for pair in self.pairs) and time.monotonic() < deadline:
             lost = next((client.lost for client in self._clients if client.lost), None)
             if lost:
-                raise LoadError(lost)
+                raise PeerError(lost)
             await asyncio.sleep(0.05)
+        for client in self._clients:  # what comes twice may come late
+            client.write(END)
+            client.flush()
+        async with asyncio.timeout(DRAIN_S):
+            for client in self._clients:
+                await client.ended.wait()
 
     def _taker(self, number: int) -> Callable[[bytes], None]:
         pair = self.pairs[number // 2]

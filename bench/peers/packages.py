@@ -16,6 +16,10 @@ class Skipped(Exception):
     """The peer cannot be had here; the text says why."""
 
 
+class PeerError(Exception):
+    """The peer is there, and does not do what it should."""
+
+
 class Packages(NamedTuple):
     """Where things lie in the unpacked packages."""
 
@@ -40,10 +44,11 @@ def unpack(target: Path) -> Packages:
 
     Raises Skipped.
     """
+    there = sorted(target.glob(f"{PACKAGE}-*"))
+    if there:
+        return Packages(there[-1], there[-1].name.removeprefix(f"{PACKAGE}-"))
     version = _candidate()
     root = target / f"{PACKAGE}-{version}"
-    if root.exists():
-        return Packages(root, version)
     fresh = target / "new"
     shutil.rmtree(fresh, ignore_errors=True)
     (fresh / "debs").mkdir(parents=True)

@@ -8,12 +8,15 @@ _TAG = re.compile(rb"<([a-z:]+)")
 _IGNORED = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?(<stream:stream[^>]*>)?")  # what a stream begins with
 
 
+END = b"</stream:stream>"
+
+
 class NotXmpp(Exception):
     """What comes is no stanza."""
 
 
 def cut(buffer: bytes) -> tuple[list[tuple[str, bytes]], bytes]:
-    """Whole stanzas, each with its name, and what is left. Raises NotXmpp.
+    """Whole stanzas, each with its name, and what is left. The end of the stream is one named “end”. Raises NotXmpp.
 
     A stanza that holds one of its own name, which none of these does, would be cut too early.
     """
@@ -26,8 +29,8 @@ def cut(buffer: bytes) -> tuple[list[tuple[str, bytes]], bytes]:
             return found, b""
         tag = _TAG.match(buffer, at)
         if tag is None:
-            if buffer.startswith(b"</stream:stream", at):
-                raise NotXmpp("the server has ended the stream")
+            if buffer.startswith(END, at):
+                return [*found, ("end", END)], b""
             if not buffer.startswith(b"<", at):
                 raise NotXmpp(f"no tag: {buffer[at : at + 80]!r}")
             return found, buffer[at:]
