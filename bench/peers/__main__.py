@@ -13,7 +13,6 @@ import asyncio
 import json
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def main(args: list[str]) -> int:
     """Measure, print."""
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()), help="where its data goes: a disk")
+    parser.add_argument("--folder", type=Path, default=probe.disk_folder(), help="where its data goes: a disk")
     chosen = parser.parse_args(args)
     warm_s, measure_s = (0.5, 2.0) if chosen.quick else (2.0, 8.0)
     peer: dict[str, Any] = {"name": "ejabberd"}
