@@ -149,8 +149,8 @@ def register_not_written(patch: Patch) -> None:
 def register_gap_hidden(patch: Patch) -> None:
     def send_register(original: Any, session: Any, row: Any, turn: Any) -> None:
         original(session, row, turn)
-        edge, frame = turn.effects.edge[-1]
-        turn.effects.edge[-1] = (edge, frame._replace(prev_rev=0))
+        items = turn.effects.edge[session.edge]
+        items[-1] = items[-1]._replace(prev_rev=0)
 
     patch.change(pump, "_send_register", send_register)
 
