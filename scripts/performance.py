@@ -15,10 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iris.bench.report import SHOWN, VERDICTS, table
+from iris.bench.report import SHOWN, VERDICTS
+from iris.bench.report import table as shown
+from scripts.pages import DOCS, between, number, origin, table, write
 from scripts.plots import plot
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance.md"
 BEGIN = "<!-- Figures: written by scripts/performance.py. Do not edit: run `make bench`. -->"
 END = "<!-- End of the figures. -->"
@@ -36,30 +37,23 @@ def main(args: Sequence[str]) -> int:
     if len(args) == 2:
         document |= json.loads(Path(args[1]).read_text())
     page = with_figures(PAGE.read_text(), figures(document))
-    folder = DOCS / "performance"
-    folder.mkdir(exist_ok=True)
-    for name, text in plots(document).items():
-        (folder / name).write_text(text)
-    PAGE.write_text(page)
-    sys.stdout.writelines(table(scenario) for scenario in document["scenarios"])
+    write(PAGE, page, plots(document))
+    sys.stdout.writelines(shown(scenario) for scenario in document["scenarios"])
     sys.stdout.write(beside_peers(document))
     return 0
 
 
 def with_figures(page: str, text: str) -> str:
     """The page with this text between its marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"the page has no marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+    return between(page, BEGIN, END, text)
 
 
 def figures(document: Document) -> str:
     """All tables and plots."""
     scenarios: list[Scenario] = document["scenarios"]
     messages = [one for one in scenarios if "msgs_per_s" in one]
-    parts = [_origin(document), "### Budgets\n", _budgets(scenarios)]
+    systems = sorted({one["configuration"]["file_system"] for one in scenarios if "configuration" in one})
+    parts = [origin(document, systems), "### Budgets\n", _budgets(scenarios)]
     beside = beside_peers(document)
     parts += ["### Beside other servers\n", beside] if beside else []
     failed = [f"- `{one['name']}` gave no figures: {one['error']}" for one in scenarios if "error" in one]
@@ -72,27 +66,15 @@ def figures(document: Document) -> str:
     return "\n".join(parts)
 
 
-def _origin(document: Document) -> str:
-    machine, versions = document["machine"], document["versions"]
-    memory = "" if machine["memory_mb"] is None else f", {machine['memory_mb'] / 1024:.0f} GB"
-    systems = {one["configuration"]["file_system"] for one in document["scenarios"] if "configuration" in one}
-    return (
-        f"`{document['command']}` at {document['at']}, commit {document['commit']}: {machine['cpus']} CPUs"
-        f" ({machine['cpu']}){memory}, Linux {machine['kernel']}, {', '.join(sorted(systems))}, Python"
-        f" {versions['python']}, rocksdict {versions.get('rocksdict', '-')}. Load average at the end of the run:"
-        f" {machine['load_average']}.\n"
-    )
-
-
 def _budgets(scenarios: Sequence[Scenario]) -> str:
     rows = []
     for one in scenarios:
         for verdict in one["budgets"]:
             sign = "≥" if verdict["at_least"] else "≤"
             meaning = _meaning(verdict["figure"])
-            bound, value = f"{sign} {verdict['budget']:,g}", _number(verdict["measured"])
+            bound, value = f"{sign} {verdict['budget']:,g}", number(verdict["measured"])
             rows.append([f"`{one['name']}`", meaning, value, bound, VERDICTS[verdict["met"]]])
-    return _table(["scenario", "figure", "measured", "budget", "verdict"], rows)
+    return table(["scenario", "figure", "measured", "budget", "verdict"], rows)
 
 
 def beside_peers(document: Document) -> str:
@@ -116,39 +98,28 @@ def beside_peers(document: Document) -> str:
         "messages/s",
         "flushes/message",
     ]
-    return (_table(head, rows) if rows else "") + "".join(reasons)
+    return (table(head, rows) if rows else "") + "".join(reasons)
 
 
 def _ratio(name: str, ours: Scenario, theirs: Scenario) -> list[str]:
     cost, flushes = theirs["server_cpu_us_per_msg"], theirs["disk_flushes"]
     least = ours["server_cpu_us_per_msg"]
     return [
-        f"`{theirs['name']}`", name, _number(cost), _number(ours.get("floor_cpu_us_per_msg")), _number(least),
-        _number(round(cost / least, 2)), _number(theirs["msgs_per_s"]),
-        "" if flushes is None else _number(round(flushes / theirs["messages"], 4)),
+        f"`{theirs['name']}`", name, number(cost), number(ours.get("floor_cpu_us_per_msg")), number(least),
+        number(round(cost / least, 2)), number(theirs["msgs_per_s"]),
+        "" if flushes is None else number(round(flushes / theirs["messages"], 4)),
     ]  # fmt: skip
 
 
 def _columns(scenarios: Sequence[Scenario]) -> str:
     """A column for each scenario, a row for each figure that one of them has."""
     names = [name for name in SHOWN if any(name in one for one in scenarios)]
-    rows = [[_meaning(name), *(_number(one.get(name)) for one in scenarios)] for name in names]
-    return _table(["figure", *(f"`{one['name']}`" for one in scenarios)], rows)
+    rows = [[_meaning(name), *(number(one.get(name)) for one in scenarios)] for name in names]
+    return table(["figure", *(f"`{one['name']}`" for one in scenarios)], rows)
 
 
 def _meaning(figure: str) -> str:
     return SHOWN[figure].replace("  of it", "… of it")
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.3g}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 def plots(document: Document) -> dict[str, str]:

@@ -24,9 +24,9 @@ from iris.bench.curves import (
     VERDICTS,
     curve_table,
 )
+from scripts.pages import DOCS, between, number, origin, table, write
 from scripts.plots import plot
 
-DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE = DOCS / "performance-scale.md"
 BEGIN = "<!-- Curves: written by scripts/performance_scale.py. Do not edit: run `make bench-scale`. -->"
 END = "<!-- End of the curves. -->"
@@ -42,37 +42,22 @@ def main(args: Sequence[str]) -> int:
         return 2
     document = json.loads(Path(args[0]).read_text())
     page = with_curves(PAGE.read_text(), curves(document))
-    folder = DOCS / "performance"
-    folder.mkdir(exist_ok=True)
-    for name, text in plots(document).items():
-        (folder / name).write_text(text)
-    PAGE.write_text(page)
+    write(PAGE, page, plots(document))
     sys.stdout.writelines(curve_table(one) for one in document["scenarios"])
     return 0
 
 
 def with_curves(page: str, text: str) -> str:
     """The page with this text between its marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise SystemExit(f"the page has no marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+    return between(page, BEGIN, END, text)
 
 
 def curves(document: Document) -> str:
     """All curves: verdicts, then a table and two plots each."""
     found: list[Curve] = document["scenarios"]
-    machine, versions = document["machine"], document["versions"]
-    memory = "" if machine["memory_mb"] is None else f", {machine['memory_mb'] / 1024:.0f} GB"
-    origin = (
-        f"`{document['command']}` at {document['at']}, commit {document['commit']}: {machine['cpus']} CPUs"
-        f" ({machine['cpu']}){memory}, Linux {machine['kernel']}, Python {versions['python']}. Load average at the end"
-        f" of the run: {machine['load_average']}.\n"
-    )
     good = [one for one in found if "error" not in one]
     failed = [f"- `{one['name']}` gave no figures: {one['error']}\n" for one in found if "error" in one]
-    return "\n".join([origin, _verdicts(good), *failed, *(_section(one) for one in good)])
+    return "\n".join([origin(document), _verdicts(good), *failed, *(_section(one) for one in good)])
 
 
 def _verdicts(found: Sequence[Curve]) -> str:
@@ -84,13 +69,13 @@ def _verdicts(found: Sequence[Curve]) -> str:
             rows.append(
                 [f"`{one['name']}`", COLUMNS[figure], _change(last), _change(max(most, default=None)), VERDICTS[met]]
             )
-    return _table(["curve", "figure", "last point", "highest", f"within {FLAT:.0%} of the first"], rows)
+    return table(["curve", "figure", "last point", "highest", f"within {FLAT:.0%} of the first"], rows)
 
 
 def _section(one: Curve) -> str:
     shown = [name for name in COLUMNS if any(point.get(name) is not None for point in one["points"])]
-    rows = [[f"{point['x']:,g}", *(_number(point.get(name)) for name in shown)] for point in one["points"]]
-    parts = [f"### {one['name']}\n", _table([one["x"], *(COLUMNS[name] for name in shown)], rows)]
+    rows = [[f"{point['x']:,g}", *(number(point.get(name)) for name in shown)] for point in one["points"]]
+    parts = [f"### {one['name']}\n", table([one["x"], *(COLUMNS[name] for name in shown)], rows)]
     parts += [f"Not more, because {one['limit']}.\n"] if one.get("limit") else []
     if "taken" in one:
         parts.append(
@@ -129,17 +114,6 @@ def _plots(one: Curve) -> dict[str, str]:
 
 def _change(value: float | None) -> str:
     return "" if value is None else f"{value:+.0%}"
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:,.3g}"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "".join("| " + " | ".join(line) + " |\n" for line in lines)
 
 
 if __name__ == "__main__":
