@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import resource
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -65,7 +66,12 @@ def parser() -> argparse.ArgumentParser:
     relay.add_argument("--relay", choices=KINDS, help="what stands in for the server (default tls)")
     memory = commands.add_parser("idle", parents=[common], help="memory per idle connection")
     memory.add_argument("--connections", type=_whole, help="how many (default 10000)")
-    memory.add_argument("--hold", type=_seconds, metavar="SECONDS", help="of silence (default 2; CPU from 20)")
+    memory.add_argument(
+        "--hold",
+        type=_seconds,
+        metavar="SECONDS",
+        help="of silence (default 2; CPU from 20)",
+    )
     logins = commands.add_parser("login", parents=[common], help="CPU per log-in")
     logins.add_argument("--users", type=_whole, help="how many (default 500)")
     logins.add_argument("--rounds", type=_whole, help="how often each logs in (default 6)")
@@ -195,13 +201,6 @@ def _whole(text: str) -> int:
     return number
 
 
-def _gigabytes(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= STORED_GB_MAX:
-        raise argparse.ArgumentTypeError(f"GB, above 0 and at most {STORED_GB_MAX}")
-    return number
-
-
 def _curves(text: str) -> tuple[str, ...]:
     names = tuple(text.split(","))
     if not set(names) <= set(CURVES):
@@ -223,11 +222,18 @@ def _devices(text: str) -> int:
     return number
 
 
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 < number <= HOLD_SECONDS_MAX:
-        raise argparse.ArgumentTypeError(f"seconds, above 0 and at most {HOLD_SECONDS_MAX}")
-    return number
+def _up_to(most: float, unit: str) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        number = float(text)
+        if not 0 < number <= most:
+            raise argparse.ArgumentTypeError(f"{unit}, above 0 and at most {most}")
+        return number
+
+    return parse
+
+
+_gigabytes = _up_to(STORED_GB_MAX, "GB")
+_seconds = _up_to(HOLD_SECONDS_MAX, "seconds")
 
 
 def _wholes(text: str) -> list[int]:

@@ -23,8 +23,8 @@ class Registers:
 
     def __init__(self) -> None:
         self.head = 0  # the newest rev
-        self._rows: dict[Key, RegisterRow] = NOTHING
-        self._order: list[tuple[int, Key]] = NO_ITEMS  # by rev; entries whose register has moved on are skipped
+        self._rows: dict[Key, RegisterRow] = {}
+        self._order: list[tuple[int, Key]] = []  # by rev; entries whose register has moved on are skipped
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -47,9 +47,6 @@ class Registers:
             a, b = max(a, old.a), max(b, old.b)
             if a == old.a and b == old.b:
                 return None
-        elif not self._rows:
-            assert self is not NO_REGISTERS, "these are everybody's"
-            self._rows, self._order = {}, []
         # By position: one for every receipt.
         row = self._rows[key] = tuple.__new__(RegisterRow, (user, conversation, kind, rev, a, b))
         self._order.append((rev, key))
@@ -80,4 +77,5 @@ class Registers:
         return found
 
 
-NO_REGISTERS = Registers()  # of every user who has none; the first one that is raised makes Registers of the user's own
+NO_REGISTERS = Registers()  # of every user who has none: see tables.py. The first that is raised makes a user's own
+NO_REGISTERS._rows, NO_REGISTERS._order = NOTHING, NO_ITEMS

@@ -256,11 +256,11 @@ class User:
         return None
 
     def linked(self, number: int) -> Device:
-        """The device of this number, which is known to be linked."""
-        for device in self.devices:
-            if device.number == number:
-                return device
-        raise KeyError(number)
+        """The device of this number, which is known to be linked. Raises KeyError when it is not."""
+        device = self.device(number)
+        if device is None:
+            raise KeyError(number)
+        return device
 
     def session(self, device: int, edge: int, conn: int) -> Session | None:
         """The device's session, if it is still this connection."""

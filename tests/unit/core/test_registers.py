@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from iris.core.registers import Registers
+import pytest
+
+from iris.core.registers import NO_REGISTERS, Registers
 from iris.core.rows import REGISTER_READ_SYNC, REGISTER_RECEIPT, RegisterRow
 
 USER = b"u" * 16
@@ -59,3 +61,9 @@ def test_loaded_registers_are_those_that_were_stored() -> None:
     for rev in (0, 250, 480, 499):
         assert loaded.after(rev, 99) == registers.after(rev, 99)
     assert len(registers._order) <= 2 * len(registers) + 64, "old entries are swept"
+
+
+def test_the_registers_that_everybody_shares_stay_empty() -> None:
+    with pytest.raises(TypeError, match="everybody's"):
+        NO_REGISTERS.raise_to(USER, b"c", RECEIPT, 1, 0, 1)
+    assert (len(NO_REGISTERS), NO_REGISTERS.head, NO_REGISTERS.after(0, 9)) == (0, 0, [])
