@@ -62,7 +62,7 @@ numbers! {
     plain = 0,          // 1: TCP without TLS
     concurrency = 64,   // connections of a thread that are being opened
     rounds = 1,         // how often all connect
-    per_source = 20000, // connections from one loopback address, which has some 28,000 ports
+    per_source = 5000,  // connections from one loopback address: see source.rs
     resume = 0,         // 1: from the second round on they take up their TLS sessions
     hold_ms = 0,        // how long they stay, where no messages are sent
     pairs = 0,          // 1: connections 2n and 2n + 1 exchange messages; 0: they only connect

@@ -1,5 +1,6 @@
-//! Where a connection comes from. One address has some 28,000 ports for one target (ip_local_port_range), so a larger load
-//! spreads its connections over 127.0.0.1, 127.0.0.2 and so on, all of which are loopback.
+//! Where a connection comes from. One address has some 28,000 ports for one target (ip_local_port_range), of which many may be
+//! in TIME_WAIT for a minute; with few left the kernel looks for one so long (5 ms) that a thread has no time for those it
+//! has. So a larger load spreads its connections over 127.0.0.1, 127.0.0.2 and so on, all of which are loopback.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
