@@ -14,6 +14,7 @@ from typing import Any
 import uvicorn
 
 from iris.config import Address
+from iris.connection import Connection
 
 CONNECTIONS_MAX = 32  # one scraper and a few people
 BACKLOG = 32
@@ -46,6 +47,7 @@ class AdminServer:
         host = f"[{self._address.host}]" if family == socket.AF_INET6 else self._address.host
         config = uvicorn.Config(
             self._app,
+            http=Connection,
             interface="asgi3",
             lifespan="off",
             log_config=None,

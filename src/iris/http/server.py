@@ -19,9 +19,9 @@ from typing import Any, Literal
 import uvicorn
 from fastapi import FastAPI
 from h11 import LocalProtocolError
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
+from iris.connection import Connection
 from iris.core.catalogue import ErrorCode, Limits
 from iris.http.problems import Problem
 from iris.http.proxy import ProxyError, read_header
@@ -40,7 +40,7 @@ class ApiServer:
         self._state = _State(app.state.service, limits)
         self._config = uvicorn.Config(
             app,
-            http=H11Protocol,
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -120,7 +120,7 @@ class _State(ServerState):
         self.empty.set()
 
 
-class ProxiedHttp(H11Protocol):
+class ProxiedHttp(Connection):
     """HTTP/1.1 after a PROXY v2 header. Header and each request head must be complete within upgrade_timeout_ms."""
 
     server_state: _State

@@ -18,7 +18,7 @@ from iris.core.commands import AckIn, SendIn
 from iris.core.frames import ACCEPTED, DELIVER, Accepted, Deliver
 from iris.core.rows import MessageRow
 
-TRACE_ITEMS_MAX = 200_000
+TRACE_ITEMS_MAX = 10_000  # of some 1,400 messages; the collector looks at them when it runs (app.py)
 TRACE_BYTES_MAX = 64 * 1024 * 1024
 _FOUND = frozenset({SendIn, AckIn, MessageRow, Deliver, Accepted})  # what a search looks at
 _PAID = ("received", "pumped")  # points at which payloads come in
