@@ -38,16 +38,18 @@ pub struct Done {
     pub reads: u64,
     pub writes: u64,
     pub turns: u64,
+    pub open: u64, // connections now
 }
 
 impl Done {
-    pub fn counts(self) -> [(&'static str, u64); 5] {
+    pub fn counts(self) -> [(&'static str, u64); 6] {
         [
             ("messages", self.messages),
             ("receipts", self.receipts),
             ("reads", self.reads),
             ("writes", self.writes),
             ("turns", self.turns),
+            ("open", self.open),
         ]
     }
 }
@@ -113,7 +115,10 @@ impl Relay {
                 match event.u64 {
                     LISTENER => self.accept()?,
                     CONTROL if !sys::has_input(control) => return Ok(()),
-                    CONTROL => asked(self.done),
+                    CONTROL => {
+                        self.done.open = self.conns.iter().flatten().count() as u64;
+                        asked(self.done);
+                    }
                     place => self.serve(place as usize, event.events),
                 }
             }

@@ -8,14 +8,20 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iris import _engine
+from iris.bench.floors import SECURE
+from iris.bench.idle import idle_floor
+from iris.bench.login import login_floor
+from iris.bench.options import Options
 from iris.bench.people import Person, register
-from iris.bench.relay import KINDS, Relay
+from iris.bench.relay import KINDS, Kind, Relay
+from iris.bench.report import Progress
 from iris.bench.server import HOST, BenchServer
 from iris.core.ids import user_text
 from tests.support.engine import eventually
@@ -213,6 +219,20 @@ def test_idle_connections_are_measured(tmp_path: Path) -> None:
     assert parts == pytest.approx(found["userland_kb_per_conn"], rel=0.2), "the parts are the whole"
     assert found["engine_kb_per_conn"] > 1, "a TLS connection alone is more"
     assert found["idle_cpu_us_per_conn_s"] is None, "too short to have been pinged"
+
+
+@pytest.mark.parametrize("kind", SECURE)
+def test_log_ins_and_idle_connections_have_a_floor(kind: Kind, tmp_path: Path) -> None:
+    options = Options(tmp_path, users=20, rounds=3, connections=200, hold=0.5)
+    logins = login_floor(kind, options, Progress())
+    assert (logins["name"], logins["logins"]) == (f"floor-{kind}-login", 60)
+    assert 0 < logins["server_cpu_us"] < 10_000
+    resumed = login_floor(kind, replace(options, resume=True), Progress())
+    rows = resumed["histograms_ns"]
+    assert [sum(count for _, count in rows[name]) for name in ("full_login", "login")] == [20, 60]
+    held = idle_floor(kind, options, Progress())
+    assert (held["name"], held["connections"]) == (f"floor-{kind}-idle", 200)
+    assert held["userland_kb_per_conn"] > 1, "TLS alone is more"
 
 
 def test_wrong_usage_is_told(tmp_path: Path) -> None:

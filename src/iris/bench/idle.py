@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from iris.bench import probe
 from iris.bench.memory import Memory, figures, memory
 from iris.bench.options import Options
-from iris.bench.report import percentiles
-from iris.bench.stage import Stage, load, refuse
+from iris.bench.people import Person
+from iris.bench.relay import Kind, Relay
+from iris.bench.relay import people as relay_people
+from iris.bench.report import Progress, percentiles
+from iris.bench.stage import Stage, Target, load, load_configuration, refuse
 
 SETTLE_S = 1.0
 HOLD_PINGS_S = 20.0  # every connection is pinged once or twice in it: less says nothing of CPU
 WARM_PEOPLE = 50  # who come and go before memory is looked at, so that what is made once is there
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Memory without and with the connections, and CPU from the last arrival to the end."""
+
+    before: Memory
+    after: Memory
+    spent: probe.Cpu
+    seconds: float
+    result: dict[str, Any]
+    numbers: dict[str, int]
 
 
 def idle(stage: Stage, options: Options) -> dict[str, Any]:
@@ -21,34 +38,60 @@ def idle(stage: Stage, options: Options) -> dict[str, Any]:
     server = stage.server
     people = stage.borrow(options.connections)
     stage.restart()
-    load(server, people[:WARM_PEOPLE], options, {}, lambda moment, done: None)
-    stage.wait_until_empty()
-    time.sleep(SETTLE_S)
-    before = memory(server.pid)
-    held: list[Memory] = []
-    clocks: list[tuple[float, probe.Cpu]] = []
-
-    def on_moment(moment: str, done: int) -> None:
-        stage.progress("connections", done, len(people))
-        if moment == "held":
-            held.append(memory(server.pid))
-        if moment in ("arrived", "held"):
-            clocks.append((time.monotonic(), probe.cpu(server.pid)))
-
-    numbers = {"hold_ms": int(options.hold * 1000)}
-    result = load(server, people, options, numbers, on_moment)
-    refuse(result["faults"], server)
-    (start, then), (end, now) = clocks
-    silence = 0.0 if options.hold < HOLD_PINGS_S else len(people) * (end - start)
+    held = hold(server, server.pid, people, options, stage.wait_until_empty, stage.progress)
+    silence = 0.0 if options.hold < HOLD_PINGS_S else len(people) * held.seconds
     return {
         "name": "idle",
         "connections": len(people),
-        **figures(len(people), before, held[0]),
-        **idle_cpu(now - then, silence),
-        **percentiles(result["histograms"]["login"], "login_"),
-        "configuration": stage.configuration(options, numbers),
-        "histograms_ns": result["histograms"],
+        **figures(len(people), held.before, held.after),
+        **idle_cpu(held.spent, silence),
+        **percentiles(held.result["histograms"]["login"], "login_"),
+        "configuration": stage.configuration(options, held.numbers),
+        "histograms_ns": held.result["histograms"],
     }
+
+
+def idle_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, Any]:
+    """The same connections at a relay, which keeps TLS, a buffer and two numbers for each."""
+    people = relay_people(options.connections)
+    with Relay(kind) as relay:
+        held = hold(relay, relay.pid, people, options, relay.wait_until_empty, progress)
+    return {
+        "name": f"floor-{kind}-idle",
+        "connections": len(people),
+        **figures(len(people), held.before, held.after),
+        "configuration": load_configuration(options, held.numbers),
+    }
+
+
+def hold(
+    target: Target,
+    pid: int,
+    people: Sequence[Person],
+    options: Options,
+    settle: Callable[[], None],
+    progress: Progress,
+) -> Held:
+    """Let everybody connect and stay. pid: the process that is looked at. settle: waits until everybody is gone."""
+    load(target, people[:WARM_PEOPLE], options, {}, lambda moment, done: None)
+    settle()
+    time.sleep(SETTLE_S)
+    before = memory(pid)
+    after: list[Memory] = []
+    clocks: list[tuple[float, probe.Cpu]] = []
+
+    def on_moment(moment: str, done: int) -> None:
+        progress("connections", done, len(people))
+        if moment == "held":
+            after.append(memory(pid))
+        if moment in ("arrived", "held"):
+            clocks.append((time.monotonic(), probe.cpu(pid)))
+
+    numbers = {"hold_ms": int(options.hold * 1000)}
+    result = load(target, people, options, numbers, on_moment)
+    refuse(result["faults"], target)
+    (start, then), (end, now) = clocks
+    return Held(before, after[0], now - then, end - start, result, numbers)
 
 
 def idle_cpu(spent: probe.Cpu, silence: float) -> dict[str, float | None]:

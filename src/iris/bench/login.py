@@ -3,56 +3,110 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from iris.bench import probe
 from iris.bench.errors import BenchError
 from iris.bench.options import Options
-from iris.bench.report import per, percentiles
-from iris.bench.stage import Stage, load, refuse
+from iris.bench.people import Person
+from iris.bench.relay import Kind, Relay
+from iris.bench.relay import people as relay_people
+from iris.bench.report import Progress, per, percentiles
+from iris.bench.stage import Stage, Target, load, load_configuration, refuse
 
 RESUMED = "iris_engine_resumed_total"
 
 
+@dataclass(frozen=True, slots=True)
+class LogIns:
+    """What rounds of log-ins took. result: what the load counted."""
+
+    spent: list[probe.Cpu]  # of each round
+    seconds: float
+    result: dict[str, Any]
+    numbers: dict[str, int]
+
+
 def login(stage: Stage, options: Options) -> dict[str, Any]:
     """All users log in, round after round."""
-    total = options.users * options.rounds
     server = stage.server
     people = stage.borrow(options.users)
     stage.restart()
+    total = options.users * options.rounds
+    logins = log_in(server, server.pid, people, options, stage.wait_until_empty, stage.progress)
+    resumed = server.metrics()[RESUMED]
+    if resumed != _uncounted(options) * total:
+        raise BenchError(f"{resumed:.0f} of {total} log-ins were resumed", server.output)
+    return {
+        **figures("login-resumed" if options.resume else "login", logins, total),
+        "per_s": round(total / logins.seconds, 1),
+        "configuration": stage.configuration(options, logins.numbers),
+    }
+
+
+def login_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, Any]:
+    """The same log-ins at a relay, which checks no token and knows no session."""
+    total = options.users * options.rounds
+    with Relay(kind) as relay:
+        people = relay_people(options.users)
+        logins = log_in(relay, relay.pid, people, options, relay.wait_until_empty, progress)
+    return {
+        **figures(f"floor-{kind}-login", logins, total),
+        "configuration": load_configuration(options, logins.numbers),
+    }
+
+
+def log_in(
+    target: Target,
+    pid: int,
+    people: Sequence[Person],
+    options: Options,
+    settle: Callable[[], None],
+    progress: Progress,
+) -> LogIns:
+    """Rounds of log-ins. pid: the process whose clocks are read. settle: waits until everybody of a round is gone."""
+    total = options.users * options.rounds
     spent: list[probe.Cpu] = []
     started: list[probe.Cpu] = []
     walls: list[float] = []
 
     def on_moment(moment: str, done: int) -> None:
-        stage.progress("log-ins", done, total)
+        progress("log-ins", done, total)
         if moment == "round":
-            stage.wait_until_empty()
+            settle()
             walls.append(-time.monotonic())
-            started.append(probe.cpu(server.pid))
+            started.append(probe.cpu(pid))
         elif moment == "arrived":
-            spent.append(probe.cpu(server.pid) - started.pop())
+            spent.append(probe.cpu(pid) - started.pop())
             walls[-1] += time.monotonic()
 
-    # Resumed: the first round is full, to have sessions to resume; it does not count.
-    first = int(options.resume)
+    first = _uncounted(options)
     numbers = {"rounds": options.rounds + first, "resume": first}
-    result = load(server, people, options, numbers, on_moment)
-    refuse(result["faults"], server)
-    arrived, resumed = result["counts"]["arrived"] - first * options.users, server.metrics()[RESUMED]
-    if arrived != total or resumed != first * total:
-        raise BenchError(f"{arrived} of {total} log-ins, {resumed:.0f} of them resumed", server.output)
-    del spent[:first], walls[:first]
-    cpu = sum(one.total for one in spent)
-    groups = {name: sum(one.threads.get(name, 0.0) for one in spent) for name in spent[0].threads}
+    result = load(target, people, options, numbers, on_moment)
+    refuse(result["faults"], target)
+    arrived = result["counts"]["arrived"] - first * options.users
+    if arrived != total:
+        raise BenchError(f"{arrived} of {total} log-ins", target.output)
+    return LogIns(spent[first:], sum(walls[first:]), result, numbers)
+
+
+def figures(name: str, logins: LogIns, total: int) -> dict[str, Any]:
+    """CPU for one of `total` log-ins, by group of threads."""
+    cpu = sum(one.total for one in logins.spent)
+    groups = {name: sum(one.threads.get(name, 0.0) for one in logins.spent) for name in logins.spent[0].threads}
     return {
-        "name": "login-resumed" if options.resume else "login",
+        "name": name,
         "logins": total,
         "server_cpu_us": per(cpu, total),
         **{f"{name}_cpu_us": per(seconds, total) for name, seconds in sorted(groups.items())},
         "per_s_per_core": round(total / cpu, 1),
-        "per_s": round(total / sum(walls), 1),
-        **percentiles(result["histograms"]["login"], "login_"),
-        "configuration": stage.configuration(options, numbers),
-        "histograms_ns": result["histograms"],
+        **percentiles(logins.result["histograms"]["login"], "login_"),
+        "histograms_ns": logins.result["histograms"],
     }
+
+
+def _uncounted(options: Options) -> int:
+    """Rounds before those that count: a full one, to have sessions to resume."""
+    return int(options.resume)

@@ -117,5 +117,5 @@ class PythonRelay:
         stats = self._engine.stats()
         return {
             "messages": self._messages, "receipts": self._receipts, "turns": self._turns,
-            "reads": stats["reads_total"], "writes": stats["writes_total"],
+            "reads": stats["reads_total"], "writes": stats["writes_total"], "open": len(self._conns),
         }  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
 from types import TracebackType
 from typing import Literal, get_args
 
@@ -57,9 +58,17 @@ class Relay:
         return self._process.pid
 
     def done(self) -> dict[str, int]:
-        """Its counters: messages, receipts, reads, writes, turns."""
+        """Its counters: messages, receipts, reads, writes, turns, and how many connections are open."""
         self._say("?")
         return self._hear()
+
+    def wait_until_empty(self) -> None:
+        """Until it has seen that everybody left."""
+        deadline = time.monotonic() + STOP_S
+        while self.done()["open"]:
+            if time.monotonic() > deadline:
+                raise BenchError(f"connections of the relay are open {STOP_S:.0f} s after all were closed")
+            time.sleep(0.05)
 
     def stop(self) -> int:
         """End its standard input, and wait; its exit code."""

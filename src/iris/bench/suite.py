@@ -1,9 +1,9 @@
-"""`iris bench all`: every scenario in one run, each of pairs with the floor taken beside it."""
+"""`iris bench all`: every scenario in one run, with the floor of what it measures taken beside it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -11,14 +11,10 @@ from typing import Any
 from iris.bench.catch_up import catch_up
 from iris.bench.devices import devices
 from iris.bench.errors import BenchError
-from iris.bench.floor import floor
-from iris.bench.idle import idle
-from iris.bench.login import login
+from iris.bench.floors import idle_beside_floor, login_beside_floor, paced_beside_floor, pairs_beside_floor
 from iris.bench.mixed_day import mixed_day
 from iris.bench.options import Options
-from iris.bench.pairs import pairs
 from iris.bench.presence import presence
-from iris.bench.relay import KINDS, Kind
 from iris.bench.report import Progress
 from iris.bench.server import BenchServer
 from iris.bench.slow import slow
@@ -79,48 +75,23 @@ def _plays(
     stage: Stage, options: Options, sizes: Sizes, many: Options, found: list[Scenario]
 ) -> Iterator[tuple[str, Callable[[], Scenario]]]:
     # The first four only borrow users: no message may have reached them.
-    yield "login", partial(login, stage, options)
-    yield "login-resumed", partial(login, stage, replace(options, resume=True))
-    yield "idle", partial(idle, stage, replace(options, connections=min(options.connections, stage.left)))
+    yield "login", partial(login_beside_floor, stage, options)
+    yield "login-resumed", partial(login_beside_floor, stage, replace(options, resume=True))
+    idlers = replace(options, connections=min(options.connections, stage.left))
+    yield "idle", partial(idle_beside_floor, stage, idlers)
     yield "presence", partial(presence, stage, replace(options, watchers=min(options.watchers, stage.left)))
     for chosen in (replace(options, window=1), replace(options, window=8), replace(many, window=1)):
         name = f"pairs-{chosen.pairs}-w{chosen.window}"
-        yield name, partial(beside_floor, stage, chosen)
+        yield name, partial(pairs_beside_floor, stage, chosen)
     full = max((one.get("msgs_per_s", 0.0) for one in found), default=0.0)
     for percent in sizes.paced_percents if full else ():
         rate = max(1, int(full * percent / 100))
-        yield f"paced-{percent}", partial(paced, stage, replace(options, rate=rate), percent)
+        yield f"paced-{percent}", partial(paced_beside_floor, stage, replace(options, rate=rate), percent)
     yield "catch-up", partial(catch_up, stage, options)
     yield "storm", partial(storm, stage, replace(options, rate=sizes.storm_rate))
     yield f"devices-{options.devices}-w1", partial(devices, stage, replace(options, pairs=sizes.device_pairs))
     yield "slow", partial(slow, stage, replace(options, pairs=sizes.live_pairs, rate=sizes.live_rate))
     yield "mixed-day", partial(mixed_day, stage, options)
-
-
-def beside_floor(stage: Stage, options: Options) -> Scenario:
-    """Pairs, and right before them the relays, with the same load."""
-    floors = {kind: floor(replace(options, relay=kind), stage.progress) for kind in KINDS}
-    return with_floors(pairs(stage, options), floors)
-
-
-def paced(stage: Stage, options: Options, percent: int) -> Scenario:
-    """Messages by the clock, at a share of the highest throughput of the same run."""
-    return {**pairs(stage, options), "name": f"paced-{percent}", "percent": percent, "rate": options.rate}
-
-
-def with_floors(scenario: Scenario, floors: Mapping[Kind, Scenario]) -> Scenario:
-    """A scenario with its ratio to the floor, which is the one by TLS, since the server speaks TLS too."""
-    cost, python = "server_cpu_us_per_msg", "python_cpu_us_per_msg"
-    least = floors["tls"][cost]
-    return {
-        **scenario,
-        "floor_cpu_us_per_msg": least,
-        "tcp_floor_cpu_us_per_msg": floors["tcp"][cost],
-        "python_floor_cpu_us_per_msg": floors["python"][cost],
-        "python_floor_python_cpu_us_per_msg": floors["python"].get(python),
-        "ratio_to_floor": round(scenario[cost] / least, 2) if least else None,
-        "floors": list(floors.values()),
-    }
 
 
 def outcome(name: str, play: Callable[[], Scenario]) -> Scenario:

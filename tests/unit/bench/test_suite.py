@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from iris.bench.errors import BenchError
+from iris.bench.floors import with_floors
 from iris.bench.relay import KINDS, Kind
 from iris.bench.storm import merged
-from iris.bench.suite import outcome, with_floors
+from iris.bench.suite import outcome
 
 
 def test_the_ratio_is_to_the_floor_by_tls() -> None:
