@@ -39,7 +39,7 @@ def main(args: Sequence[str]) -> int:
     page = with_figures(PAGE.read_text(), figures(document))
     write(PAGE, page, plots(document))
     sys.stdout.writelines(shown(scenario) for scenario in document["scenarios"])
-    sys.stdout.write(beside_peers(document))
+    sys.stdout.write(beside_peers(document) + kept_by_peers(document))
     return 0
 
 
@@ -56,6 +56,8 @@ def figures(document: Document) -> str:
     parts = [origin(document, systems), "### Budgets\n", _budgets(scenarios)]
     beside = beside_peers(document)
     parts += ["### Beside other servers\n", beside] if beside else []
+    kept = kept_by_peers(document)
+    parts += ["### What a peer promises less\n", kept] if kept else []
     failed = [f"- `{one['name']}` gave no figures: {one['error']}" for one in scenarios if "error" in one]
     parts += ["\n".join(failed) + "\n"] if failed else []
     parts += ["### Messages\n", _columns(messages)]
@@ -82,7 +84,7 @@ def beside_peers(document: Document) -> str:
     iris = {str(one["name"]): one for one in document["scenarios"] if "msgs_per_s" in one}
     rows, reasons = [], []
     for peer in document.get("peers", ()):
-        name = f"{peer['name']} {peer.get('version', '')}".strip()
+        name = _name(peer)
         reasons += [f"\n{name}: no figures. {peer[why]}\n" for why in ("skipped", "error") if why in peer]
         for theirs in peer.get("scenarios", ()):
             ours = iris.get(theirs["name"])
@@ -99,6 +101,30 @@ def beside_peers(document: Document) -> str:
         "flushes/message",
     ]
     return (table(head, rows) if rows else "") + "".join(reasons)
+
+
+def kept_by_peers(document: Document) -> str:
+    """What Iris and each peer kept of messages that were repeated, and of accepted ones when killed."""
+    iris = {"name": "Iris", **document.get("iris", {})}
+    peers = [one for one in document.get("peers", ()) if "promises" in one]
+    if not peers:
+        return ""
+    tried = {_name(one): one.get("promises", {}) for one in (iris, *peers)}
+    rows = [
+        [what, *(number(kept.get(trial, {}).get(figure)) for kept in tried.values())]
+        for what, trial, figure in (
+            ("messages sent twice under one id", "repeated", "sent"),
+            ("… times they were shown in all", "repeated", "shown"),
+            ("messages accepted before a kill -9", "killed", "accepted"),
+            ("… of them delivered after the restart", "killed", "delivered"),
+            ("disk flushes while they were accepted", "killed", "flushes"),
+        )
+    ]
+    return table(["tried", *tried], rows) + (f"\nIris: {iris['error']}\n" if "error" in iris else "")
+
+
+def _name(server: Scenario) -> str:
+    return f"{server['name']} {server.get('version', '')}".strip()
 
 
 def _ratio(name: str, ours: Scenario, theirs: Scenario) -> list[str]:

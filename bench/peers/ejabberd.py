@@ -36,22 +36,25 @@ modules:
   mod_offline: {{access_max_user_messages: all}}
   mod_roster: {{}}
 """
+ACKS = "  mod_stream_mgmt: {}\n"  # XEP-0198
 REGISTER = (
-    '{{ok, _}} = application:ensure_all_started(ejabberd), [ok = ejabberd_auth:try_register(list_to_binary("u" ++ '
-    'integer_to_list(N)), <<"{domain}">>, <<"{password}">>) || N <- lists:seq(0, {last})], io:format("{ready}~n")'
+    "{{ok, _}} = application:ensure_all_started(ejabberd), [case ejabberd_auth:try_register(list_to_binary("
+    '"u" ++ integer_to_list(N)), <<"{domain}">>, <<"{password}">>) of ok -> ok; {{error, exists}} -> ok end '
+    '|| N <- lists:seq(0, {last})], io:format("{ready}~n")'
 )
 
 
 class Ejabberd:
     """A server with `users` users: u0, u1, …"""
 
-    def __init__(self, packages: Packages, folder: Path, users: int) -> None:
-        """folder: where its temporary data goes; on a disk."""
+    def __init__(self, packages: Packages, folder: Path, users: int, *, acks: bool = False) -> None:
+        """folder: where its temporary data goes; on a disk. acks: it can tell a client what it has taken (XEP-0198)."""
         self.name = f"{PACKAGE} {packages.version}"
         self.port = _free_port()
         self._packages = packages
         self._parent = folder
         self._users = users
+        self._modules = ACKS if acks else ""
 
     def __enter__(self) -> Ejabberd:
         self._temporary = tempfile.TemporaryDirectory(prefix="iris-peer-", dir=self._parent)
@@ -59,14 +62,10 @@ class Ejabberd:
         self.root, key = _engine.self_signed(HOST)
         (self.folder / "identity.pem").write_text(pem("CERTIFICATE", self.root) + pem("PRIVATE KEY", key))
         text = CONFIGURATION.format(domain=DOMAIN, folder=self.folder, port=self.port, host=HOST)
-        (self.folder / "ejabberd.yml").write_text(text)
-        self._log = (self.folder / "output.log").open("w+")
-        self._process = subprocess.Popen(
-            self._command(), cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        (self.folder / "ejabberd.yml").write_text(text + self._modules)
+        self._process: subprocess.Popen[bytes] | None = None
         try:
-            self._wait()
+            self.start()
         except BaseException:
             self._clean_up()
             raise
@@ -77,9 +76,25 @@ class Ejabberd:
     ) -> None:
         self._clean_up()
 
+    def start(self) -> None:
+        """Start on its folder, as it is, and wait until it serves. Raises PeerError."""
+        with (self.folder / "output.log").open("w") as log:
+            self._process = subprocess.Popen(
+                self._command(), cwd=self.folder, env=self._environment(), stdin=subprocess.DEVNULL, stdout=log,
+                stderr=subprocess.STDOUT,
+            )  # fmt: skip
+        self._wait(self._process)
+
+    def kill(self) -> None:
+        """SIGKILL: its data stays, and `start` takes it up."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(STOP_S)
+
     @property
     def pid(self) -> int:
         """Of the Erlang machine, in which all of it runs."""
+        assert self._process is not None
         return self._process.pid
 
     @property
@@ -106,23 +121,22 @@ class Ejabberd:
             "EJABBERD_LOG_PATH": str(self.folder / "ejabberd.log"),
         }  # fmt: skip
 
-    def _wait(self) -> None:
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + READY_S
         while READY not in self.output:
-            if self._process.poll() is not None:
+            if process.poll() is not None:
                 raise PeerError(f"{self.name} does not start here: {self.output}")
             if time.monotonic() > deadline:
                 raise PeerError(f"{self.name} was not ready after {READY_S:.0f} s: {self.output}")
             time.sleep(0.1)
 
     def _clean_up(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(STOP_S)
-        self._log.close()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()
         self._temporary.cleanup()
 
 

@@ -7,7 +7,6 @@ to wait for, so a message is four transfers here and five with Iris. One thread;
 from __future__ import annotations
 
 import asyncio
-import base64
 import re
 import ssl
 import time
@@ -15,17 +14,13 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bench.peers.ejabberd import DOMAIN, PASSWORD
+from bench.peers.client import Client, connected
 from bench.peers.judge import Pair
 from bench.peers.packages import PeerError
-from bench.peers.stanzas import END, NotXmpp, cut
-from iris.bench.server import HOST
+from bench.peers.stanzas import MESSAGE_ID
 
-RESOURCE = "bench"
 LOGINS_AT_ONCE = 16
-LOGIN_S = 60.0
 DRAIN_S = 20.0
-_ID = re.compile(rb"""<message[^>]*\sid=['"](\d+)['"]""")
 _BODY = re.compile(rb"<body>([^<]*)</body>")
 _RECEIVED = re.compile(rb"""<received[^>]*\sid=['"](\d+)['"]""")
 
@@ -38,86 +33,6 @@ class Seen:
     seconds: float = 0.0
     delivered: list[float] = field(default_factory=list)
     receipted: list[float] = field(default_factory=list)
-
-
-class Client(asyncio.Protocol):
-    """One connection."""
-
-    def __init__(self, number: int, take: Callable[[bytes], None]) -> None:
-        """take: told each message stanza, once somebody is logged in."""
-        self.jid = f"u{number}@{DOMAIN}/{RESOURCE}"
-        self._user = f"u{number}"
-        self._take = take
-        self._left = b""
-        self._stanzas: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
-        self._ready = False
-        self._out: list[bytes] = []
-        self.lost: str | None = None
-        self.ended = asyncio.Event()  # the server has answered the end of the stream: nothing comes any more
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """See asyncio."""
-        try:
-            found, self._left = cut(self._left + data)
-        except NotXmpp as error:
-            self.lost = str(error)
-            self._transport.abort()
-            return
-        for name, stanza in found:
-            if not self._ready:
-                self._stanzas.put_nowait((name, stanza))
-            elif name == "message":
-                self._take(stanza)
-            elif name == "end":
-                self.ended.set()
-        self.flush()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """See asyncio."""
-        self.lost = self.lost or f"the connection ended: {error}"
-        self._stanzas.put_nowait(("", b""))
-        self.ended.set()
-
-    def write(self, stanza: bytes) -> None:
-        """Goes out with `flush`."""
-        self._out.append(stanza)
-
-    def flush(self) -> None:
-        """One write for all of a turn."""
-        if self._out:
-            self._transport.write(b"".join(self._out))
-            self._out.clear()
-
-    def close(self) -> None:
-        """Leave."""
-        self._transport.abort()
-
-    async def log_in(self) -> None:
-        """SASL PLAIN, a resource, presence. Raises PeerError."""
-        secret = base64.b64encode(f"\0{self._user}\0{PASSWORD}".encode()).decode()
-        await self._open()
-        await self._say(f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{secret}</auth>", "success")
-        await self._open()
-        bind = f"<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{RESOURCE}</resource></bind>"
-        await self._say(f"<iq type='set' id='b'>{bind}</iq>", "iq")
-        await self._say("<presence/>", "presence")
-        self._ready = True
-
-    async def _open(self) -> None:
-        header = f"<stream:stream to='{DOMAIN}' version='1.0' xmlns='jabber:client'"
-        await self._say(f"{header} xmlns:stream='http://etherx.jabber.org/streams'>", "stream:features")
-
-    async def _say(self, text: str, wanted: str) -> None:
-        self._transport.write(text.encode())
-        async with asyncio.timeout(LOGIN_S):
-            name, stanza = await self._stanzas.get()
-        if name != wanted or b"type='error'" in stanza:
-            raise PeerError(f"{self._user}: {self.lost or stanza!r} instead of {wanted}")
 
 
 class Load:
@@ -136,16 +51,12 @@ class Load:
         self, port: int, root: bytes, warm_s: float, measure_s: float, on_moment: Callable[[str], None]
     ) -> Seen:
         """Log everybody in, warm up, measure, let everything arrive. Raises PeerError."""
-        loop = asyncio.get_running_loop()
         trusted = ssl.create_default_context(cadata=ssl.DER_cert_to_PEM_cert(root))
         gate = asyncio.Semaphore(LOGINS_AT_ONCE)
 
         async def connect(number: int) -> Client:
             async with gate:
-                client = Client(number, self._taker(number))
-                await loop.create_connection(lambda: client, HOST, port, ssl=trusted, server_hostname=HOST)
-                await client.log_in()
-                return client
+                return await connected(number, self._taker(number), port, trusted)
 
         try:
             self._clients = list(await asyncio.gather(*(connect(number) for number in range(2 * len(self.pairs)))))
@@ -175,12 +86,8 @@ class Load:
             if lost:
                 raise PeerError(lost)
             await asyncio.sleep(0.05)
-        for client in self._clients:  # what comes twice may come late
-            client.write(END)
-            client.flush()
         async with asyncio.timeout(DRAIN_S):
-            for client in self._clients:
-                await client.ended.wait()
+            await asyncio.gather(*(client.leave() for client in self._clients))  # what comes twice may come late
 
     def _taker(self, number: int) -> Callable[[bytes], None]:
         pair = self.pairs[number // 2]
@@ -202,7 +109,7 @@ class Load:
         sender.flush()
 
     def _on_message(self, pair: Pair, stanza: bytes) -> None:
-        named, body = _ID.match(stanza), _BODY.search(stanza)
+        named, body = MESSAGE_ID.match(stanza), _BODY.search(stanza)
         if named is None or body is None:
             pair.faults.append(f"pair {pair.number}: {stanza[:200]!r} is no message")
             return

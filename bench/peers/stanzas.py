@@ -7,7 +7,7 @@ import re
 _TAG = re.compile(rb"<([a-z:]+)")
 _IGNORED = re.compile(rb"\s*(<\?xml[^>]*\?>\s*)?(<stream:stream[^>]*>)?")  # what a stream begins with
 
-
+MESSAGE_ID = re.compile(rb"""<message[^>]*\sid=['"](\d+)['"]""")
 END = b"</stream:stream>"
 
 

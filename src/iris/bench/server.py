@@ -121,6 +121,12 @@ class BenchServer:
         if code != 0:
             raise BenchError(f"iris serve ended with {code}", self.output)
 
+    def kill(self) -> None:
+        """SIGKILL: its data stays, and `start` takes it up."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(STOP_S)
+
     @property
     def output(self) -> str:
         """The last lines that it printed."""

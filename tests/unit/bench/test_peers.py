@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from bench.peers import __main__ as command
 from bench.peers import packages
+from bench.peers.client import Client
 from bench.peers.judge import Pair
+from bench.peers.packages import PeerError
+from bench.peers.promises import MESSAGES, promises
 from bench.peers.stanzas import NotXmpp, cut
-from scripts.performance import beside_peers
+from scripts.performance import beside_peers, kept_by_peers
 
 STREAM = (
     b"<?xml version='1.0'?><stream:stream id='1' version='1.0' xmlns='jabber:client'>"
@@ -46,6 +51,19 @@ def test_the_end_of_a_stream_comes_after_what_was_before_it() -> None:
 def test_what_is_no_stanza_is_an_error() -> None:
     with pytest.raises(NotXmpp):
         cut(b"hello")
+
+
+def test_what_comes_before_the_end_of_a_stream_is_taken_and_a_loss_is_told() -> None:
+    came: list[bytes] = []
+    client = Client(0, came.append)
+    client.data_received(b"<presence/><message id='1'/></stream:str")
+    assert (came, client.ended.is_set()) == ([b"<message id='1'/>"], False)
+    client.data_received(b"eam>")
+    client.connection_lost(None)
+    assert (client.ended.is_set(), client.lost) == (True, None)
+    cut_off = Client(1, came.append)
+    cut_off.connection_lost(None)
+    assert (cut_off.ended.is_set(), bool(cut_off.lost)) == (True, True)
 
 
 def pair(*steps: tuple[str, int]) -> list[str]:
@@ -117,3 +135,93 @@ def test_the_table_is_a_ratio_to_iris() -> None:
     assert "| `pairs-100-w1` | ejabberd 23 | 450 | 30 | 100 | 4.5 | 1,000 | 0.02 |" in text
     assert "other: no figures. no apt" in text
     assert beside_peers({"scenarios": [ours]}) == ""
+
+
+class Kept:
+    """A server in memory, for the trials of `promises`, with what can be wrong with one."""
+
+    def __init__(self, folder: Path, *, once: bool = True, forgets: int = 0, drops: int | None = None) -> None:
+        self.folder = folder
+        self.rows: dict[int, list[int]] = {}
+        self.once, self.forgets, self.drops = once, forgets, drops
+        self.up = True
+
+    async def connect(self, user: int) -> KeptDevice:
+        assert self.up
+        return KeptDevice(self, user)
+
+    def kill(self) -> None:
+        self.up = False
+        for rows in self.rows.values():
+            del rows[len(rows) - self.forgets :]
+
+    def start(self) -> None:
+        assert not self.up, "it is killed first"
+        self.up = True
+
+
+class KeptDevice:
+    """A user of it."""
+
+    def __init__(self, server: Kept, user: int) -> None:
+        self.server, self.user = server, user
+
+    async def send(self, to: int, numbers: Sequence[int]) -> None:
+        rows = self.server.rows.setdefault(to, [])
+        taken = [number for number in numbers if number != self.server.drops]
+        rows += [number for number in taken if not (self.server.once and number in rows)]
+
+    async def take(self) -> list[int]:
+        return self.server.rows.get(self.user, [])
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("once", "forgets", "shown", "delivered"),
+    [(True, 0, MESSAGES, MESSAGES), (False, 0, 2 * MESSAGES, MESSAGES), (True, 9, MESSAGES, MESSAGES - 9)],
+    ids=["keeps all", "takes a repeat for another", "forgets when killed"],
+)
+def test_the_trials_tell_what_a_server_keeps(
+    once: bool, forgets: int, shown: int, delivered: int, tmp_path: Path
+) -> None:
+    found = asyncio.run(promises(Kept(tmp_path, once=once, forgets=forgets)))
+    assert found["repeated"] == {"sent": MESSAGES, "shown": shown}
+    assert (found["killed"]["accepted"], found["killed"]["delivered"]) == (MESSAGES, delivered)
+
+
+def test_what_nobody_sent_ends_the_trials(tmp_path: Path) -> None:
+    server = Kept(tmp_path)
+    server.rows[1] = [MESSAGES]
+    with pytest.raises(PeerError, match="nobody sent"):
+        asyncio.run(promises(server))
+
+
+def test_a_message_lost_without_a_kill_ends_the_trials(tmp_path: Path) -> None:
+    with pytest.raises(PeerError, match="99 were shown"):
+        asyncio.run(promises(Kept(tmp_path, drops=7)))
+
+
+def kept(shown: int, delivered: int, flushes: int | None) -> dict[str, dict[str, int | None]]:
+    return {
+        "repeated": {"sent": 100, "shown": shown},
+        "killed": {"accepted": 100, "delivered": delivered, "flushes": flushes},
+    }
+
+
+def test_the_promises_are_beside_those_of_iris() -> None:
+    peers = [{"name": "ejabberd", "version": "23", "promises": kept(200, 91, None)}, {"name": "other", "skipped": "no"}]
+    text = kept_by_peers({"iris": {"promises": kept(100, 100, 12)}, "peers": peers})
+    assert "| tried | Iris | ejabberd 23 |" in text
+    assert "| … times they were shown in all | 100 | 200 |" in text
+    assert "| … of them delivered after the restart | 100 | 91 |" in text
+    assert "| disk flushes while they were accepted | 12 |  |" in text
+    assert kept_by_peers({"peers": peers[1:]}) == ""
+
+
+def test_a_promise_of_iris_that_was_not_kept_is_told() -> None:
+    peers = [{"name": "ejabberd", "promises": kept(200, 91, 0)}]
+    text = kept_by_peers({"iris": {"error": "no users"}, "peers": peers})
+    assert "| … times they were shown in all |  | 200 |" in text
+    assert "Iris: no users" in text
