@@ -19,6 +19,11 @@ COUNTER_MAX: Final = (1 << 32) - 1
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford base32, lower case
 _VALUES = {c: i for i, c in enumerate(_ALPHABET)} | {"o": 0, "i": 1, "l": 1}
 _USER_TEXT_LENGTH = 26  # ceil(128 / 5)
+_USER_TEXT = re.compile(r"[0-9A-TV-Za-tv-z]{26}\Z")
+# To the digits of int(…, 32), which reads a number in one call.
+_DIGITS = str.maketrans(
+    {spelt: "0123456789abcdefghijklmnopqrstuv"[i] for c, i in _VALUES.items() for spelt in (c, c.upper())}
+)
 _HANDLE = re.compile(r"[a-z][a-z0-9_.]{1,30}[a-z0-9]\Z")
 _INVITE = re.compile(r"[0-9a-z-]{8,64}\Z")
 
@@ -36,11 +41,10 @@ def user_from_text(text: str) -> bytes:
     """
     if len(text) != _USER_TEXT_LENGTH:
         raise ValueError(f"a user id has {_USER_TEXT_LENGTH} characters")
-    number = 0
-    for letter in text.lower():
-        if letter not in _VALUES:
-            raise ValueError(f"{letter!r} is not a letter of a user id")
-        number = number << 5 | _VALUES[letter]
+    if not _USER_TEXT.match(text):
+        letter = next(letter for letter in text if not _USER_TEXT.match(letter * _USER_TEXT_LENGTH))
+        raise ValueError(f"{letter!r} is not a letter of a user id")
+    number = int(text.translate(_DIGITS), 32)
     if number >> 128:
         raise ValueError("a user id has 128 bits")
     return number.to_bytes(USER_BYTES, "big")
