@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
+from sys import intern
 from typing import Any, get_type_hints
 
 import msgspec
@@ -190,6 +191,18 @@ def _packed(kind: Any, key_fields: int) -> tuple[Encoder, Decoder]:
     return encode, decode
 
 
+def _shared_name(form: tuple[Encoder, Decoder]) -> tuple[Encoder, Decoder]:
+    """Devices of the same name hold one text: there are few names and many devices."""
+    encode, decode = form
+
+    def decode_shared(fields: tuple[Any, ...], value: bytes) -> DeviceRow:
+        row = decode(fields, value)
+        assert isinstance(row, DeviceRow)
+        return row._replace(name=intern(row.name))
+
+    return encode, decode_shared
+
+
 _FORMS: dict[type[Row], tuple[Encoder, Decoder]] = {
     MessageRow: (encode_message, lambda fields, value: decode_message(fields[0], fields[1], value)),
     MarkRow: (_encode_mark, _decode_mark),
@@ -198,7 +211,7 @@ _FORMS: dict[type[Row], tuple[Encoder, Decoder]] = {
     RegisterRow: (_encode_register, _fixed(RegisterRow, _REGISTER)),
     OutboxRegisterRow: (_encode_outbox_register, _fixed(OutboxRegisterRow, _OUTBOX_REGISTER)),
     AccountRow: _packed(AccountRow, 1),
-    DeviceRow: _packed(DeviceRow, 2),
+    DeviceRow: _shared_name(_packed(DeviceRow, 2)),
     InboxMarkRow: _packed(InboxMarkRow, 2),
     ContactRow: _packed(ContactRow, 2),
     BlockRow: _packed(BlockRow, 2),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iris.core.rows import CursorRow, MessageRow, NodeRow, Row, SeenRow
+from iris.core.rows import CursorRow, DeviceRow, MessageRow, NodeRow, Row, SeenRow
 from iris.store import codec
 from iris.store.keys import BadRow, Unreadable, key_of
 from tests.support.store_rows import ADA, ROW_TYPES, SAMPLES, any_row, message
@@ -29,6 +29,16 @@ def test_a_row_survives_the_disk(row: Row) -> None:
 
 def test_every_row_type_has_a_form() -> None:
     assert set(codec.VERSIONS) == set(codec.ENCODERS) == set(ROW_TYPES)
+
+
+def test_devices_of_the_same_name_share_it() -> None:
+    """Else a million of them would hold it a million times."""
+    rows = [codec.encode(DeviceRow(bytes(16), number, "Firefox on Linux", 1, b"", b"", 1)) for number in (1, 2)]
+    one, other = (codec.decode(*row) for row in rows)
+    assert isinstance(one, DeviceRow)
+    assert isinstance(other, DeviceRow)
+    assert one.name == "Firefox on Linux"
+    assert one.name is other.name
 
 
 def test_the_forms_on_disk_have_not_changed() -> None:
