@@ -137,7 +137,7 @@ class Holder:
             case fx.NeedToken():
                 self._spawn(self._fetch_token(effect.fresh))
             case fx.Connect():
-                self._link_task = self._spawn(self._connection())
+                self._link_task = self._spawn(self._connection(effect.hello))
             case fx.CloseConnection():
                 self._close_link(effect.code)
             case fx.StateEntered() | fx.PresenceSeen() | fx.TypingSeen():
@@ -179,10 +179,11 @@ class Holder:
 
     # --- the connection ---
 
-    async def _connection(self) -> None:
+    async def _connection(self, hello: pb.ClientFrame | None) -> None:
         me = asyncio.current_task()
+        early = None if hello is None else hello.SerializeToString()
         try:
-            link = await Link.open(self._address, self._context, self._limits)
+            link = await Link.open(self._address, self._context, self._limits, early)
         except LinkLost as lost:
             self._lost(me, lost.code)
             return
@@ -193,7 +194,7 @@ class Holder:
         self._out.clear()
         writer = asyncio.create_task(self._write(link))
         try:
-            self.core.opened()
+            self.core.opened(link.greeted)
             self.turn()
             while self._link_task is me:
                 self._received(await link.recv())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -13,6 +14,9 @@ from iris_sdk.catalogue import CloseCode, Limits
 from iris_sdk.pinning import wrong_certificate
 
 SUBPROTOCOL = "iris.v1.pb"
+EARLY = "iris.v1.pb.early"  # the same, by a server that has taken the Hello of the upgrade
+EARLY_HELLO = "iris.early."  # and its bytes in base64url
+EARLY_BYTES_MAX = 2048  # a longer Hello comes as a frame: heads of requests have a limit
 OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 3.0
 
@@ -37,13 +41,19 @@ class Link:
         self._websocket = websocket
 
     @classmethod
-    async def open(cls, address: Address, context: ssl.SSLContext | None, limits: Limits) -> Link:
-        """Raises LinkLost, WrongCertificate."""
+    async def open(
+        cls, address: Address, context: ssl.SSLContext | None, limits: Limits, hello: bytes | None = None
+    ) -> Link:
+        """`hello`: the first frame, to go with the upgrade. Raises LinkLost, WrongCertificate."""
+        offered = [Subprotocol(SUBPROTOCOL)]
+        if hello is not None and len(hello) <= EARLY_BYTES_MAX:
+            text = base64.urlsafe_b64encode(hello).rstrip(b"=").decode()
+            offered += [Subprotocol(EARLY), Subprotocol(EARLY_HELLO + text)]
         try:
             websocket = await _Connect(
                 address.connect_url,
                 ssl=context,
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                subprotocols=offered,
                 compression=None,
                 open_timeout=OPEN_TIMEOUT_S,
                 close_timeout=CLOSE_TIMEOUT_S,
@@ -60,10 +70,15 @@ class Link:
             if (wrong := wrong_certificate(error)) is not None:
                 raise wrong from error
             raise LinkLost(None, str(error) or type(error).__name__) from error
-        if websocket.subprotocol != SUBPROTOCOL:
+        if websocket.subprotocol not in (SUBPROTOCOL, EARLY):
             await websocket.close()
             raise LinkLost(None, f"the server does not speak {SUBPROTOCOL}")
         return cls(websocket)
+
+    @property
+    def greeted(self) -> bool:
+        """Whether the server has taken the Hello of the upgrade."""
+        return self._websocket.subprotocol == EARLY
 
     async def recv(self) -> bytes:
         """The next binary message. Raises LinkLost."""

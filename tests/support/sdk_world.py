@@ -117,7 +117,10 @@ class Device:
                     self.core.token(token_of(self.user, self.number))
                 case fx.Connect():
                     self.wire = Wire(Session(self.world.server))
-                    self.core.opened()
+                    greeted = effect.hello is not None and self.world.chance.random() < 0.5
+                    if effect.hello is not None and greeted:
+                        self.upload(effect.hello)
+                    self.core.opened(greeted)
                 case fx.SendFrame():
                     self.upload(effect.frame)
                 case fx.SendMessage():

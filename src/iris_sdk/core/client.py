@@ -156,7 +156,7 @@ class ClientCore:
         self._token, self._token_fresh = token, False
         if self.state is State.AUTHORISING:
             self._enter(Input.TOKEN)
-            self._effects.append(fx.Connect())
+            self._effects.append(fx.Connect(self._hello() if self._settled else None))
         elif self.state in IN_SESSION:
             self._enter(Input.TOKEN)
             self._frame(pb.ClientFrame(refresh=pb.Refresh(token=token)))
@@ -178,12 +178,12 @@ class ClientCore:
         if Input.LOGGED_OUT not in REFUSED[self.state]:
             self._enter(Input.LOGGED_OUT, CloseCode.TOKEN_REVOKED.name)
 
-    def opened(self) -> None:
-        """The WebSocket is open."""
+    def opened(self, greeted: bool = False) -> None:
+        """The WebSocket is open. `greeted`: the server has taken the Hello of Connect."""
         if self.state is not State.CONNECTING:
             return
         self._enter(Input.OPENED)
-        self._hello_due = True
+        self._hello_due = not greeted
         self._maybe_hello()
 
     def lost(self, code: int | None, now: int, jitter: float) -> None:
@@ -325,12 +325,19 @@ class ClientCore:
 
         So it waits for the commit.
         """
-        if self.state is not State.GREETING or not self._hello_due or self._ledger.busy or not self._inbox.settled:
-            return
-        self._hello_due = False
+        if self.state is State.GREETING and self._hello_due and self._settled:
+            self._hello_due = False
+            self._frame(self._hello())
+
+    @property
+    def _settled(self) -> bool:
+        """Whether everything taken is durable. While there is no session nothing more is taken, so it stays true."""
+        return not self._ledger.busy and self._inbox.settled
+
+    def _hello(self) -> pb.ClientFrame:
         seq, rev = self._inbox.hello()
         cursor = pb.Cursor(seq=seq, rev=rev)
-        self._frame(pb.ClientFrame(hello=pb.Hello(token=self._token, cursor=cursor, client=self._client)))
+        return pb.ClientFrame(hello=pb.Hello(token=self._token, cursor=cursor, client=self._client))
 
     def _welcome(self, welcome: pb.Welcome, now: int) -> None:
         if welcome.user != self._user or welcome.device != self._device:

@@ -108,7 +108,12 @@ class NeedToken(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """Open a WebSocket, then call `opened(...)`, or `lost(...)` when that failed."""
+    """Open a WebSocket, then call `opened(...)`, or `lost(...)` when that failed.
+
+    `hello`: for the upgrade, which saves a round trip; None when it must wait for a commit.
+    """
+
+    hello: pb.ClientFrame | None
 
 
 class CloseConnection(NamedTuple):

@@ -54,7 +54,7 @@ INPUTS: dict[str, Callable[[ClientCore, int, Any], object]] = {
     "token": lambda core, at, given: core.token(given["token"]),
     "token_unavailable": lambda core, at, given: core.token_unavailable(at, given["jitter"]),
     "logged_out": lambda core, at, given: core.logged_out(),
-    "opened": lambda core, at, given: core.opened(),
+    "opened": lambda core, at, given: core.opened(given.get("greeted", False)),
     "lost": lambda core, at, given: core.lost(given["code"], at, given["jitter"]),
     "committed": lambda core, at, given: core.committed(given["number"], at),
     "receive": lambda core, at, given: core.receive(server_frame(given["frame"]), at),
@@ -81,6 +81,8 @@ def told(effect: Any) -> dict[str, Any]:
         return {"state": {"state": effect.state.name.lower(), "reason": effect.reason}}
     if isinstance(effect, fx.SendFrame):
         return {"send_frame": client_frame(effect.frame)}
+    if isinstance(effect, fx.Connect):
+        return {"connect": {"hello": None if effect.hello is None else client_frame(effect.hello)["hello"]}}
     if isinstance(effect, fx.Commit):
         return {"commit": {"number": effect.number, "writes": [told(write) for write in effect.writes]}}
     name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(effect).__name__).lower()
