@@ -9,7 +9,8 @@ use crate::catalogue::close;
 use crate::codec::{self, ClientFrame, Decoded};
 use crate::conn::Conn;
 use crate::handover::Event;
-use crate::http::{self, Head, Refusal};
+use crate::http::early::EARLY;
+use crate::http::{self, Head, Refusal, SUBPROTOCOL};
 use crate::limits::Stage;
 use crate::pipe::{Pipe, Place};
 use crate::turn::{Gone, Phase, Step, Turn, NO_CLOSE};
@@ -25,9 +26,13 @@ impl Conn {
                 Phase::Head => {
                     match http::read_head(rest, turn.shared.limits.http_head_bytes_max as usize) {
                         Head::Incomplete => return Ok(used),
-                        Head::Upgrade { length, accept } => {
+                        Head::Upgrade {
+                            length,
+                            accept,
+                            hello,
+                        } => {
                             used += length;
-                            self.upgrade(&accept, turn)?;
+                            self.upgrade(&accept, hello, turn)?;
                         }
                         Head::Refused(refusal) => self.refuse(refusal, turn)?,
                         Head::Foreign => self.pipe_to_api(rest, turn)?,
@@ -79,16 +84,23 @@ impl Conn {
         violation.code()
     }
 
-    fn upgrade(&mut self, accept: &str, turn: &mut Turn) -> Step {
+    /// Answers an upgrade, and takes the Hello that came with it, which then is the first message.
+    fn upgrade(&mut self, accept: &str, hello: Option<Vec<u8>>, turn: &mut Turn) -> Step {
         if !self.enter(Stage::Session, turn) {
             return self.refuse(Refusal::TooManyConnections, turn);
         }
-        self.transmit(http::switching(accept).as_bytes(), turn)?;
+        let hello = hello.filter(|hello| hello.len() <= turn.shared.limits.hello_bytes_max());
+        let subprotocol = hello.as_ref().map_or(SUBPROTOCOL, |_| EARLY);
+        self.transmit(http::switching(accept, subprotocol).as_bytes(), turn)?;
         turn.counters().upgrades.up();
         self.phase = Phase::Hello;
         self.owes_end = true;
         self.since = turn.now;
-        Ok(())
+        let Some(hello) = hello else {
+            return Ok(());
+        };
+        turn.counters().early_hellos.up();
+        self.take(Item::Message(&hello), turn)
     }
 
     fn pipe_to_api(&mut self, received: &[u8], turn: &mut Turn) -> Step {

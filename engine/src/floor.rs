@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use rustls::ServerConfig;
 
+use crate::http::early::EARLY;
+use crate::http::{self, Head};
 use crate::sys::{self, Epoll, Ready, IN, OUT};
 use crate::tls::{Outgoing, Plain, Tls, Transport};
 use crate::ws::{Item, Reader};
@@ -26,9 +28,7 @@ const MESSAGE_BYTES_MAX: usize = 128 * 1024;
 const UNSENT_BYTES_MAX: usize = 8 << 20; // of one connection
 const LISTENER: u64 = u64::MAX;
 const CONTROL: u64 = u64::MAX - 1;
-// The load always asks with the same key (load/link.rs).
-const SWITCHING: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSec-WebSocket-Protocol: iris.v1.pb\r\n\r\n";
+const HEAD_BYTES_MAX: usize = 8 * 1024;
 
 /// What the relay has done so far.
 #[derive(Clone, Copy, Default, Debug, PartialEq)]
@@ -210,13 +210,20 @@ impl Relay {
         let mut used = 0;
         let conn = self.conns[place].as_mut().ok_or(())?;
         if !conn.upgraded {
-            let Some(end) = plain.windows(4).position(|four| four == b"\r\n\r\n") else {
-                return Ok(0);
+            let (length, accept, hello) = match http::read_head(plain, HEAD_BYTES_MAX) {
+                Head::Incomplete => return Ok(0),
+                Head::Upgrade {
+                    length,
+                    accept,
+                    hello,
+                } => (length, accept, hello.ok_or(())?),
+                _ => return Err(()),
             };
-            used = end + 4;
+            used = length;
             conn.upgraded = true;
-            conn.answers.extend_from_slice(SWITCHING);
-            self.dirty.push(place);
+            conn.answers
+                .extend_from_slice(http::switching(&accept, EARLY).as_bytes());
+            self.take(place, &hello)?;
         }
         let mut reader = mem::take(&mut self.conns[place].as_mut().ok_or(())?.reader);
         while let Some((length, item)) = reader

@@ -3,6 +3,7 @@
 //! Nothing after the first head is ever read as HTTP: what is not an upgrade goes to the API byte by byte, so the two cannot
 //! disagree about where a request ends.
 
+pub mod early;
 mod fields;
 pub mod plaintext;
 
@@ -21,10 +22,11 @@ const KEY_CHARS: usize = 24; // base64 of 16 bytes
 #[derive(Debug, PartialEq, Eq)]
 pub enum Head {
     Incomplete,
-    /// A good upgrade: the head's length and the answer to its key.
+    /// A good upgrade: the head's length, the answer to its key, and the first message where it came with it.
     Upgrade {
         length: usize,
         accept: String,
+        hello: Option<Vec<u8>>,
     },
     /// To be answered with this and closed.
     Refused(Refusal),
@@ -114,10 +116,10 @@ impl Refusal {
 }
 
 /// The answer that completes an upgrade.
-pub fn switching(accept: &str) -> String {
+pub fn switching(accept: &str, subprotocol: &str) -> String {
     format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
+         Sec-WebSocket-Accept: {accept}\r\nSec-WebSocket-Protocol: {subprotocol}\r\n\r\n"
     )
 }
 
@@ -156,9 +158,10 @@ pub fn read_head(input: &[u8], max: usize) -> Head {
     match fields.map_or(Err(Refusal::NotHttp), |fields| {
         judge(&fields, method, version)
     }) {
-        Ok(accept) => Head::Upgrade {
+        Ok((accept, hello)) => Head::Upgrade {
             length: end + 4,
             accept,
+            hello,
         },
         Err(refusal) => Head::Refused(refusal),
     }
@@ -186,8 +189,12 @@ fn path_of(target: &str) -> &str {
     origin.split('?').next().unwrap_or_default()
 }
 
-/// Whether a head asks well for Iris; the answer to its key, or why not.
-fn judge(fields: &Fields<'_>, method: &str, version: &str) -> Result<String, Refusal> {
+/// Whether a head asks well for Iris: the answer to its key and the early Hello, or why not.
+fn judge(
+    fields: &Fields<'_>,
+    method: &str,
+    version: &str,
+) -> Result<(String, Option<Vec<u8>>), Refusal> {
     let bad = |why| Err(Refusal::BadUpgrade(why));
     if method != "GET" || version != "HTTP/1.1" {
         return bad("an upgrade is a GET of HTTP/1.1");
@@ -223,7 +230,8 @@ fn judge(fields: &Fields<'_>, method: &str, version: &str) -> Result<String, Ref
     {
         return bad("Sec-WebSocket-Extensions is malformed");
     }
-    Ok(accept(key))
+    let hello = early::first_message(fields.parts("sec-websocket-protocol"));
+    Ok((accept(key), hello))
 }
 
 fn is_key(key: &str) -> bool {
@@ -288,22 +296,34 @@ mod tests {
     #[test]
     fn the_example_of_rfc_6455() {
         let accept = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=".to_string();
-        assert_eq!(
-            read(GOOD),
-            Head::Upgrade {
-                length: GOOD.len(),
-                accept: accept.clone()
+        let good = Head::Upgrade {
+            length: GOOD.len(),
+            accept: accept.clone(),
+            hello: None,
+        };
+        assert_eq!(read(GOOD), good);
+        assert_eq!(read(&format!("{GOOD}frames")), good);
+        let answer = switching(&accept, SUBPROTOCOL);
+        assert!(answer.contains(&accept) && answer.contains(": iris.v1.pb\r\n"));
+    }
+
+    #[test]
+    fn hello_may_come_with_the_upgrade() {
+        for offer in [
+            "iris.v1.pb, iris.v1.pb.early, iris.early.AQID",
+            "iris.early.AQID\r\nSec-WebSocket-Protocol: iris.v1.pb.early,iris.v1.pb",
+        ] {
+            match read(&with("iris.v9.pb, iris.v1.pb", offer)) {
+                Head::Upgrade { hello, .. } => assert_eq!(hello, Some(vec![1, 2, 3])),
+                other => panic!("{other:?}"),
             }
+        }
+        // Older servers do not know it: what they need has to be offered too.
+        let alone = with(
+            "iris.v9.pb, iris.v1.pb",
+            "iris.v1.pb.early, iris.early.AQID",
         );
-        let more = format!("{GOOD}frames");
-        assert_eq!(
-            read(&more),
-            Head::Upgrade {
-                length: GOOD.len(),
-                accept: accept.clone()
-            }
-        );
-        assert!(switching(&accept).contains(&accept));
+        assert_eq!(read(&alone), Head::Refused(Refusal::Subprotocol));
     }
 
     #[test]

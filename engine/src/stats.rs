@@ -58,6 +58,7 @@ counters! {
     tls_faults = "tls_faults_total",
     proxy_faults = "proxy_faults_total",
     upgrades = "upgrades_total",
+    early_hellos = "early_hellos_total",
     upgrades_refused = "iris_upgrades_refused_total",
     upgrade_timeouts = "upgrade_timeouts_total",
     bytes_in = "bytes_in_total",

@@ -3,6 +3,7 @@
 //!
 //! Input: the head. A byte above 127 at its front stands for the usual head up to there, so that mutations begin further in.
 
+use _engine::http::early::{self, EARLY};
 use _engine::http::{plaintext, read_head, Head, PATH, SUBPROTOCOL};
 use httparse::{Request, Status};
 use tungstenite::handshake::derive_accept_key;
@@ -27,7 +28,11 @@ pub fn run(data: &[u8]) {
     let mut request = Request::new(&mut fields);
     let parsed = request.parse(&head);
     match got {
-        Head::Upgrade { length, accept } => {
+        Head::Upgrade {
+            length,
+            accept,
+            hello,
+        } => {
             assert!(length <= MAX, "longer than the limit");
             assert_eq!(
                 parsed,
@@ -36,6 +41,12 @@ pub fn run(data: &[u8]) {
             );
             let key = expected(&request, false).expect("taken for an upgrade");
             assert_eq!(accept, derive_accept_key(key), "the answer to the key");
+            if let Some(hello) = hello {
+                let again = early::offer(&hello);
+                let name = again.rsplit(", ").next().expect("the last of three");
+                let text = String::from_utf8_lossy(&head);
+                assert!(text.contains(name) && text.contains(EARLY), "not offered");
+            }
         }
         Head::Incomplete => assert!(head.len() < MAX),
         Head::Refused(refusal) => {

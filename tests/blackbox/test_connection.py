@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import struct
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from tests.support.server import Server
 Dial = Callable[[], Connection]
 PROTOCOL_ERROR, TEXT_FRAME, INVALID_UTF8, TOO_BIG = 1002, 1003, 1007, 1009
 BAD_FRAME, HELLO_FIRST, SECOND_HELLO, PAYLOAD_TOO_LARGE, REPLACED = 4501, 4502, 4503, 4504, 4512
-FLOODING, HELLO_TIMEOUT, IDLE_TIMEOUT = 4004, 4001, 4002
+FLOODING, HELLO_TIMEOUT, IDLE_TIMEOUT, TOKEN_INVALID = 4004, 4001, 4002, 4510
 
 
 @pytest.fixture(autouse=True)
@@ -229,6 +230,36 @@ def test_subprotocol_is_picked_among_others(iris: Server) -> None:
         assert answer.status == 101
         assert answer.headers["sec-websocket-protocol"] == "iris.v1.pb"
         assert "sec-websocket-extensions" not in answer.headers
+
+
+def early(token: str, seq: int = 0) -> tuple[str, str, str]:
+    """The subprotocols of an upgrade with Hello in it."""
+    message = client_frame("hello", token=token, cursor={"seq": seq, "rev": 0}, client="blackbox/1")
+    text = base64.urlsafe_b64encode(message).rstrip(b"=").decode()
+    return "iris.v1.pb", "iris.v1.pb.early", f"iris.early.{text}"
+
+
+def test_hello_with_the_upgrade(iris: Server, api: Api, online: Online) -> None:
+    """Welcome comes by itself, and the session is like any other."""
+    ada, bob = person(api), person(api)
+    by, talk = online(ada), Talk(conversation(ada.user, bob.user))
+    first = Connection(iris.ws_url, protocols=early(bob.access))
+    assert first.socket.subprotocol == "iris.v1.pb.early"
+    assert first.take("welcome").user == bob.user
+    identity = talk.send(by)
+    row = first.take("deliver")
+    assert row.message_id == identity
+    first.drop()
+    again = Connection(iris.ws_url, protocols=early(bob.access, row.seq))  # its cursor counts as an Ack
+    assert again.take("welcome").head == row.seq
+    by.take("receipt", lambda receipt: receipt.delivered == row.seq)
+    later = talk.send(by)
+    assert again.take("deliver").message_id == later
+    again.close()
+
+
+def test_hello_with_the_upgrade_and_a_bad_token(iris: Server) -> None:
+    assert Connection(iris.ws_url, protocols=early("eyJ.e30.sig")).close_code() == TOKEN_INVALID
 
 
 def test_upgrade_with_another_version(iris: Server) -> None:

@@ -279,6 +279,7 @@ def test_serve_announces_both_ports_and_answers_there(tmp_path: Path) -> None:
         for name in ("iris_store_sync_seconds_count", "iris_sessions", "iris_loop_lag_seconds_sum",
                      "iris_store_disk_free_bytes", "iris_gc_pause_seconds_count", "iris_refused_total"):  # fmt: skip
             assert f"\n{name}" in metrics, name
+        assert re.search(r"\niris_engine_early_hellos_total [1-9]", metrics), "the SDK's Hello comes with its upgrade"
         taken = iris("serve", "--data", tmp_path / "other", "--listen", f"127.0.0.1:{own.port}", code=1)
         assert taken[0] == f"iris: 127.0.0.1:{own.port} is in use"
         locked = iris("serve", "--data", own.data, "--listen", "127.0.0.1:0", code=1)

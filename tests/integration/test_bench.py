@@ -209,6 +209,7 @@ def test_log_ins_are_measured(tmp_path: Path) -> None:
     assert (found["name"], found["logins"]) == ("login", 150)
     assert found["server_cpu_us"] > 0
     assert found["per_s_per_core"] == pytest.approx(1e6 / found["server_cpu_us"], rel=0.01)
+    assert found["round_trips"] == 3, "TCP, TLS, the upgrade with Hello in it"
 
 
 def test_idle_connections_are_measured(tmp_path: Path) -> None:

@@ -87,10 +87,9 @@ impl<'a> Crowd<'a> {
             }
             let before = welcomed;
             for index in self.wait(100) {
-                if self.links[index].as_ref().is_some_and(|link| link.welcomed) {
-                    continue;
-                }
-                if let Some(body) = self.next(index) {
+                if self.is_welcomed(index) {
+                    self.answer_pings(index);
+                } else if let Some(body) = self.next(index) {
                     welcomed += usize::from(self.welcome(index, &body));
                 }
                 self.flush(index);
@@ -165,6 +164,7 @@ impl<'a> Crowd<'a> {
                 let took = self.shared.now() - self.opened_at(index);
                 if let Some(link) = &mut self.links[index] {
                     link.welcomed = true;
+                    self.report.time("round_trips", link.round_trips); // a number, no time
                 }
                 let is_full = self.plan.numbers.resume != 0 && self.round == 0;
                 self.report
@@ -268,6 +268,13 @@ impl<'a> Crowd<'a> {
                 self.broke(index, &error);
                 None
             }
+        }
+    }
+
+    /// Answers the pings that come before the next frame, which stays to be taken: arriving may take longer than silence is borne.
+    fn answer_pings(&mut self, index: usize) {
+        if let Some(Err(error)) = self.links[index].as_mut().map(Link::answer_pings) {
+            self.broke(index, &error);
         }
     }
 

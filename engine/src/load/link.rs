@@ -13,11 +13,11 @@ use rustls_pki_types::{CertificateDer, ServerName};
 
 use crate::codec::pb::{self, server_frame::Body};
 use crate::codec::ClientFrame;
+use crate::http::early::{self, EARLY};
 use crate::ws;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ=="; // RFC 6455, 1.3
 const KEY_ANSWER: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-const PROTOCOL: &str = "iris.v1.pb";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d]; // not zero: the server has real work with it
 const READ_BYTES: usize = 4096; // what rustls takes in one read
 
@@ -67,7 +67,7 @@ impl Target {
 }
 
 enum Stage {
-    Upgrade(pb::Hello), // TLS handshake, then HTTP
+    Upgrade, // TLS handshake, then HTTP; Hello goes with it
     Frames,
 }
 
@@ -81,6 +81,8 @@ pub struct Link {
     pub blocked: bool, // the kernel takes no more: epoll is asked to tell
     pub opened_at: u64,
     pub welcomed: bool,
+    pub round_trips: u64, // how often it has spoken and then heard, the connect of TCP included
+    has_spoken: bool,     // since it heard last
 }
 
 impl Link {
@@ -101,21 +103,27 @@ impl Link {
             .map(|config| ClientConnection::new(config, target.name.clone()))
             .transpose()
             .map_err(|error| error.to_string())?;
+        let hello = pb::ClientFrame {
+            body: Some(ClientFrame::Hello(hello)),
+        };
         let request = format!(
             "GET /v1/connect HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n",
-            target.address
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: {}\r\n\r\n",
+            target.address,
+            early::offer(&hello.encode_to_vec())
         );
         Ok(Self {
             socket,
             tls,
-            stage: Stage::Upgrade(hello),
+            stage: Stage::Upgrade,
             input: Vec::new(),
             taken: 0,
             output: request.into_bytes(),
             blocked: false,
             opened_at: now,
             welcomed: false,
+            round_trips: 1,
+            has_spoken: false,
         })
     }
 
@@ -131,11 +139,13 @@ impl Link {
             self.input.drain(..self.taken);
         }
         self.taken = 0;
+        self.round_trips += u64::from(self.has_spoken && !self.welcomed);
+        self.has_spoken = false;
         match &mut self.tls {
             Some(tls) => read_tls(tls, &mut self.socket, &mut self.input)?,
             None => read_plain(&mut self.socket, &mut self.input)?,
         }
-        if matches!(self.stage, Stage::Upgrade(_)) {
+        if matches!(self.stage, Stage::Upgrade) {
             self.upgrade()?;
         }
         Ok(())
@@ -148,20 +158,18 @@ impl Link {
         let head = String::from_utf8_lossy(&self.input[..end]);
         if !head.starts_with("HTTP/1.1 101")
             || !head.contains(KEY_ANSWER)
-            || !head.contains(PROTOCOL)
+            || !head.contains(&format!("Sec-WebSocket-Protocol: {EARLY}"))
         {
             return Err(format!("no upgrade: {head:.200}"));
         }
         self.taken = end + 4;
-        if let Stage::Upgrade(hello) = std::mem::replace(&mut self.stage, Stage::Frames) {
-            self.send(ClientFrame::Hello(hello));
-        }
+        self.stage = Stage::Frames;
         Ok(())
     }
 
     /// The next frame that has come whole. Pings are answered on the way.
     pub fn next(&mut self) -> Result<Option<Body>, String> {
-        if matches!(self.stage, Stage::Upgrade(_)) {
+        if matches!(self.stage, Stage::Upgrade) {
             return Ok(None);
         }
         while let Some((opcode, place)) = frame(&self.input[self.taken..])? {
@@ -186,6 +194,16 @@ impl Link {
         Ok(None)
     }
 
+    /// Answers the pings at the front of what has come.
+    pub fn answer_pings(&mut self) -> Result<(), String> {
+        while let Some((ws::PING, place)) = frame(&self.input[self.taken..])? {
+            let payload = &self.input[self.taken + place.start..self.taken + place.end];
+            self.taken += place.end;
+            write(&mut self.output, ws::PONG, payload);
+        }
+        Ok(())
+    }
+
     /// Queues a frame; `flush` sends all of them as one TLS record.
     pub fn send(&mut self, frame: ClientFrame) {
         let message = pb::ClientFrame { body: Some(frame) };
@@ -208,7 +226,7 @@ impl Link {
         }
         while tls.wants_write() {
             match tls.write_tls(&mut self.socket) {
-                Ok(_) => {}
+                Ok(_) => self.has_spoken = true,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) => return Err(told(error)),
             }
@@ -219,7 +237,10 @@ impl Link {
     fn flush_plain(&mut self) -> Result<bool, String> {
         while !self.output.is_empty() {
             match self.socket.write(&self.output) {
-                Ok(count) => drop(self.output.drain(..count)),
+                Ok(count) => {
+                    self.output.drain(..count);
+                    self.has_spoken = true;
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
                 Err(error) => return Err(told(error)),
             }

@@ -89,6 +89,7 @@ SHOWN = {
     "floor_cpu_us": "the floor's CPU per login, µs (TLS)",
     "python_floor_cpu_us": "the same by the engine and the least Python, µs",
     "per_s_per_core": "logins per second and core",
+    "round_trips": "round trips from connect to Welcome, TCP included",
     "login_p50_ms": "connect to Welcome, p50 ms",
     "login_p99_ms": "connect to Welcome, p99 ms",
 }
