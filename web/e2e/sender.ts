@@ -113,10 +113,10 @@ export class Sender {
   }
 
   private connect(): void {
-    const socket = platform.openSocket(this.address.connectUrl, SUBPROTOCOL);
+    const socket = platform.openSocket(this.address.connectUrl, [SUBPROTOCOL]);
     this.socket = socket;
     socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.turn(() => this.core.opened());
+    socket.onopen = () => this.turn(() => this.core.opened(false));
     socket.onclose = ({ code }) => this.turn(() => this.core.lost(code, platform.monotonic(), 0.5));
     socket.onmessage = ({ data }) => {
       const frame = decodeFrame(new Uint8Array(data as ArrayBuffer));

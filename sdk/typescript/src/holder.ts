@@ -7,10 +7,10 @@ import type { Address } from "./address.js";
 import type { Limits } from "./catalogue.js";
 import { ClientCore } from "./core/client.js";
 import type { Effect, SendMessage } from "./core/effects.js";
-import type { ClientFrame, Id } from "./core/frames.js";
+import type { ClientFrame, Hello, Id } from "./core/frames.js";
 import { LoggedOut, ProfileError } from "./errors.js";
 import { toHex } from "./ids.js";
-import { Link } from "./link.js";
+import { Link, type LinkEvents } from "./link.js";
 import type { Platform } from "./platform/platform.js";
 import type { ProfileStore, Queued } from "./store/store.js";
 import type { TokenKeeper } from "./tokens.js";
@@ -183,7 +183,7 @@ export class Holder {
       // Not waited for by `stop`: an answer that comes too late is asked for again, under the same nonce.
       this.fetchToken(effect.need_token.fresh).catch((error) => this.fail(error));
     } else if ("connect" in effect) {
-      this.connect();
+      this.connect(effect.connect.hello);
     } else if ("close_connection" in effect) {
       this.link?.close(effect.close_connection.code);
       this.link = undefined;
@@ -235,10 +235,11 @@ export class Holder {
 
   // --- the connection ---
 
-  private connect(): void {
+  private connect(hello: Hello | null): void {
     this.out = [];
+    const early = hello === null ? undefined : encodeFrame({ hello });
     try {
-      this.link = this.openLink();
+      this.link = this.openLink(early);
     } catch {
       this.lost(undefined); // the browser does not even try
     }
@@ -250,11 +251,11 @@ export class Holder {
     this.core.lost(code, this.platform.monotonic(), this.platform.random());
   }
 
-  private openLink(): Link {
-    const link: Link = new Link(this.address.connectUrl, this.platform, this.limits, {
-      opened: () => {
+  private openLink(hello: Uint8Array | undefined): Link {
+    const events: LinkEvents = {
+      opened: (greeted) => {
         if (link !== this.link) return;
-        this.core.opened();
+        this.core.opened(greeted);
         this.turn();
       },
       received: (data) => {
@@ -268,7 +269,8 @@ export class Holder {
         this.lost(code);
         this.turn();
       },
-    });
+    };
+    const link = new Link(this.address.connectUrl, this.platform, this.limits, events, hello);
     return link;
   }
 

@@ -10,12 +10,16 @@ import type { Platform, Socket } from "./platform/platform.js";
 import { PROBE } from "./wire.js";
 
 export const SUBPROTOCOL = "iris.v1.pb";
+export const EARLY = "iris.v1.pb.early"; // the same, by a server that has taken the Hello of the upgrade
+export const EARLY_HELLO = "iris.early."; // and its bytes in base64url
+export const EARLY_BYTES_MAX = 2048; // a longer Hello comes as a frame: heads of requests have a limit
 const OPEN_TIMEOUT_MS = 15_000;
 const CLOSE_NORMAL = 1000;
 const ABNORMAL = 1006;
 
 export interface LinkEvents {
-  opened(): void;
+  /** `greeted`: the server has taken the Hello of the upgrade. */
+  opened(greeted: boolean): void;
   received(data: Uint8Array): void;
   /** Once; not after `close`. `code`: the server's close code, undefined when there was none. */
   lost(code: number | undefined): void;
@@ -29,15 +33,17 @@ export class Link {
   private probedAt: number | undefined;
   private cancel: () => void;
 
+  /** `hello`: the first message, to go with the upgrade. */
   constructor(
     url: string,
     private readonly platform: Platform,
     private readonly limits: Limits,
     private readonly events: LinkEvents,
+    hello?: Uint8Array,
   ) {
     this.heardAt = platform.monotonic();
     this.cancel = platform.later(OPEN_TIMEOUT_MS, () => this.end(undefined));
-    this.socket = platform.openSocket(url, SUBPROTOCOL);
+    this.socket = platform.openSocket(url, offered(hello));
     this.socket.binaryType = "arraybuffer";
     this.socket.onopen = () => this.onOpen();
     this.socket.onmessage = ({ data }) => this.onMessage(data);
@@ -70,13 +76,14 @@ export class Link {
 
   private onOpen(): void {
     if (this.over) return;
-    if (this.socket.protocol !== SUBPROTOCOL) {
+    const { protocol } = this.socket;
+    if (protocol !== SUBPROTOCOL && protocol !== EARLY) {
       this.end(undefined); // not a server of ours
       return;
     }
     this.heardAt = this.platform.monotonic();
     this.watch(this.limits.idle_timeout_ms);
-    this.events.opened();
+    this.events.opened(protocol === EARLY);
   }
 
   private onMessage(data: unknown): void {
@@ -116,4 +123,12 @@ export class Link {
     this.close(CLOSE_NORMAL);
     this.events.lost(code);
   }
+}
+
+/** The subprotocols to offer; pages can put nothing else into the upgrade. */
+function offered(hello: Uint8Array | undefined): string[] {
+  if (hello === undefined || hello.length > EARLY_BYTES_MAX) return [SUBPROTOCOL];
+  const text = btoa(String.fromCharCode(...hello));
+  const urlSafe = text.replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  return [SUBPROTOCOL, EARLY, EARLY_HELLO + urlSafe];
 }

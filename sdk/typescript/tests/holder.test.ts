@@ -15,6 +15,11 @@ import { ADA, BOB, idOf, openStore, TALK, text } from "./profiles.js";
 import { soon, Virtual } from "./virtual.js";
 
 let world: Virtual;
+let early: boolean; // whether the server takes the Hello of the upgrade
+const WAYS: [string, boolean][] = [
+  ["Hello as a frame", false],
+  ["Hello with the upgrade", true],
+];
 let store: ProfileStore;
 let holder: Holder;
 let saw: string[];
@@ -55,10 +60,12 @@ async function open(access: () => Promise<string> = async () => "token"): Promis
 
 async function greet(head = 0): Promise<void> {
   await soon(() => world.sockets.length > 0 && world.socket.closedWith === undefined);
-  world.socket.onopen?.();
+  world.socket.opens(early);
   await soon(() => sentKinds().includes("hello"));
   welcome(head);
 }
+
+const hellos = () => sent().flatMap((body) => (body.case === "hello" ? [body.value] : []));
 
 const enqueue = (number: number) =>
   store.enqueue({ conversation: TALK, message_id: idOf(number), at: 1, payload: text(`text ${number}`) }, 1000);
@@ -68,7 +75,11 @@ beforeEach(async () => {
   store = await openStore();
 });
 
-describe("the order of things", () => {
+describe.each(WAYS)("the order of things, %s", (_, taken) => {
+  beforeEach(() => {
+    early = taken;
+  });
+
   it("Hello, then what waits in the outbox, with its payload", async () => {
     for (const number of [1, 2, 3]) await enqueue(number);
     await open();
@@ -80,6 +91,40 @@ describe("the order of things", () => {
     await enqueue(4);
     await holder.sync();
     await soon(() => sentKinds().filter((kind) => kind === "send").length === 4);
+    await holder.stop();
+  });
+
+  it("Hello is sent once", async () => {
+    await open();
+    await greet();
+    deliver(1);
+    await soon(() => sentKinds().includes("ack"));
+    expect(world.socket.protocol).toBe(early ? "iris.v1.pb.early" : "iris.v1.pb");
+    expect(hellos()).toMatchObject([{ token: "token", client: "test/1", cursor: { seq: 0n, rev: 0n } }]);
+    await holder.stop();
+  });
+
+  it("Hello waits for a commit that is under way, and then it is no part of the upgrade", async () => {
+    await open();
+    await greet();
+    const apply = store.apply.bind(store);
+    let done: (() => void) | undefined;
+    store.apply = async (writes, holder) => {
+      await new Promise<void>((resolve) => {
+        done = resolve;
+      });
+      await apply(writes, holder);
+    };
+    deliver(1);
+    await soon(() => done !== undefined);
+    world.socket.onclose?.({ code: 1006, reason: "" });
+    world.pass(1000);
+    await soon(() => world.sockets.length === 2);
+    world.socket.opens(early);
+    expect([world.socket.protocols, sent()]).toEqual([["iris.v1.pb"], []]);
+    done?.();
+    await soon(() => hellos().length === 1);
+    expect(hellos()[0]?.cursor).toMatchObject({ seq: 1n, rev: 0n });
     await holder.stop();
   });
 
@@ -141,7 +186,11 @@ describe("the order of things", () => {
   });
 });
 
-describe("failures", () => {
+describe.each(WAYS)("failures, %s", (_, taken) => {
+  beforeEach(() => {
+    early = taken;
+  });
+
   it("a profile that cannot be written ends it, and nothing is acked", async () => {
     await open();
     await greet();

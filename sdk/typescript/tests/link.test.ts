@@ -12,12 +12,17 @@ let told: unknown[];
 beforeEach(() => {
   world = new Virtual();
   told = [];
-  link = new Link("ws://here", world.platform(), LIMITS, {
-    opened: () => told.push("opened"),
-    received: (data) => told.push([...data]),
-    lost: (code) => told.push(["lost", code]),
-  });
+  link = connect();
 });
+
+const connect = (hello?: Uint8Array) => {
+  const events = {
+    opened: (greeted: boolean) => told.push(greeted ? "greeted" : "opened"),
+    received: (data: Uint8Array) => told.push([...data]),
+    lost: (code: number | undefined) => told.push(["lost", code]),
+  };
+  return new Link("ws://here", world.platform(), LIMITS, events, hello);
+};
 
 const open = () => world.socket.onopen?.();
 const welcome = () => world.socket.says(new Uint8Array([1]));
@@ -30,6 +35,30 @@ it("hands over what it hears, and no text", () => {
   expect(told).toEqual(["opened", [1]]);
 });
 
+it("offers the Hello with the upgrade, in base64url without padding", () => {
+  expect(world.socket.protocols).toEqual(["iris.v1.pb"]);
+  connect(new Uint8Array([0xfb, 0xff, 0xfe, 0x00])); // "+//+AA==" in plain base64
+  expect(world.socket.protocols).toEqual(["iris.v1.pb", "iris.v1.pb.early", "iris.early.-__-AA"]);
+});
+
+it("offers no Hello that is too long for the head of a request", () => {
+  connect(new Uint8Array(2048));
+  expect(world.socket.protocols[2]).toBe(`iris.early.${"A".repeat(2731)}`);
+  connect(new Uint8Array(2049));
+  expect(world.socket.protocols).toEqual(["iris.v1.pb"]);
+});
+
+it.each([
+  ["iris.v1.pb.early", "greeted"],
+  ["iris.v1.pb", "opened"],
+])("answered with %s it is %s", (protocol, expected) => {
+  connect(new Uint8Array([1]));
+  world.socket.protocol = protocol;
+  open();
+  welcome();
+  expect(told).toEqual([expected, [1]]);
+});
+
 it("is lost when it does not open in time", () => {
   world.pass(15_000);
   expect(told).toEqual([["lost", undefined]]);
@@ -37,8 +66,9 @@ it("is lost when it does not open in time", () => {
   expect(told).toHaveLength(1);
 });
 
-it("is lost when the other side speaks something else", () => {
-  world.socket.protocol = "";
+it.each(["", "iris.v2.pb", "iris.early.AQ"])("is lost when the other side speaks something else: '%s'", (protocol) => {
+  connect(new Uint8Array([1]));
+  world.socket.protocol = protocol;
   open();
   expect(told).toEqual([["lost", undefined]]);
 });

@@ -1,10 +1,11 @@
 /** A platform in virtual time: timers run when a test lets time pass, sockets are what a test makes them say. */
 
+import { EARLY, EARLY_HELLO, SUBPROTOCOL } from "../src/link.js";
 import type { Channel, Locked, Platform, Socket } from "../src/platform/platform.js";
 
 export class FakeSocket implements Socket {
   binaryType = "";
-  protocol = "iris.v1.pb";
+  protocol: string = SUBPROTOCOL;
   bufferedAmount = 0;
   onopen: (() => void) | null = null;
   onmessage: ((event: { data: unknown }) => void) | null = null;
@@ -13,7 +14,20 @@ export class FakeSocket implements Socket {
   readonly sent: Uint8Array[] = [];
   closedWith: number | undefined;
 
-  constructor(readonly url: string) {}
+  constructor(
+    readonly url: string,
+    readonly protocols: readonly string[],
+  ) {}
+
+  /** It is open; with `early` the server takes the Hello of the upgrade, if one was offered: it counts as sent. */
+  opens(early: boolean): void {
+    const hello = this.protocols.find((protocol) => protocol.startsWith(EARLY_HELLO));
+    if (early && hello !== undefined && this.protocols.includes(EARLY)) {
+      this.protocol = EARLY;
+      this.sent.push(new Uint8Array(Buffer.from(hello.slice(EARLY_HELLO.length), "base64url")));
+    }
+    this.onopen?.();
+  }
 
   send(data: Uint8Array): void {
     this.sent.push(data);
@@ -43,8 +57,8 @@ export class Virtual {
     return {
       clientName: "test/1",
       fetch,
-      openSocket: (url) => {
-        const socket = new FakeSocket(url);
+      openSocket: (url, protocols) => {
+        const socket = new FakeSocket(url, protocols);
         this.sockets.push(socket);
         return socket;
       },

@@ -29,9 +29,9 @@ export function mortal(): { platform: Platform; die(): void; cut(): void } {
   const platform: Platform = {
     ...base,
     fetch: (...given) => (dead() ? death : base.fetch(...given)),
-    openSocket: (url, protocol) => {
+    openSocket: (url, protocols) => {
       if (dead()) throw new Error("dead");
-      const socket = base.openSocket(url, protocol);
+      const socket = base.openSocket(url, protocols);
       sockets.add(socket);
       return socket;
     },

@@ -155,7 +155,7 @@ export class ClientCore {
     this.tokenFresh = false;
     if (this.state === "authorising") {
       this.enter("token");
-      this.effects.push({ connect: {} });
+      this.effects.push({ connect: { hello: this.settled ? this.hello() : null } });
     } else if (inSession(this.state)) {
       this.enter("token");
       this.frame({ refresh: { token } });
@@ -181,11 +181,11 @@ export class ClientCore {
     if (TABLE[this.state].logged_out !== undefined) this.enter("logged_out", "TOKEN_REVOKED");
   }
 
-  /** The WebSocket is open. */
-  opened(): void {
+  /** The WebSocket is open. `greeted`: the server has taken the Hello of `connect`. */
+  opened(greeted: boolean): void {
     if (this.state !== "connecting") return;
     this.enter("opened");
-    this.helloDue = true;
+    this.helloDue = !greeted;
     this.maybeHello();
   }
 
@@ -329,10 +329,19 @@ export class ClientCore {
 
   /** Hello names what is durable; an Ack above it would be unknown to the new session. So it waits for the commit. */
   private maybeHello(): void {
-    if (this.state !== "greeting" || !this.helloDue || this.ledger.busy || !this.inbox.settled) return;
+    if (this.state !== "greeting" || !this.helloDue || !this.settled) return;
     this.helloDue = false;
+    this.frame({ hello: this.hello() });
+  }
+
+  /** Everything taken is durable. While there is no session nothing more is taken, so it stays true. */
+  private get settled(): boolean {
+    return !this.ledger.busy && this.inbox.settled;
+  }
+
+  private hello(): f.Hello {
     const [seq, rev] = this.inbox.hello();
-    this.frame({ hello: { token: this.accessToken, seq, rev, client: this.clientName } });
+    return { token: this.accessToken, seq, rev, client: this.clientName };
   }
 
   private welcome(welcome: f.Welcome, now: number): void {

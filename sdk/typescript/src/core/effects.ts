@@ -1,6 +1,6 @@
 /** What the core asks of its shell, and the writes that a commit carries. A shell performs effects in their order. */
 
-import type { ClientFrame, Id } from "./frames.js";
+import type { ClientFrame, Hello, Id } from "./frames.js";
 import type { State } from "./lifecycle.js";
 
 /** Facts for the profile; its adapter says what each does to its tables. */
@@ -45,8 +45,11 @@ export type Effect =
   | { commit: { number: number; writes: readonly Write[] } }
   /** Call `token(...)`, `tokenUnavailable(...)` or `loggedOut()`. fresh: the one in hand is no longer good. */
   | { need_token: { fresh: boolean } }
-  /** Open a WebSocket, then call `opened()`, or `lost(...)` when that failed. */
-  | { connect: Record<string, never> }
+  /**
+   * Open a WebSocket, then call `opened(...)`, or `lost(...)` when that failed.
+   * `hello`: for the upgrade, which saves a round trip; null when it must wait for a commit.
+   */
+  | { connect: { hello: Hello | null } }
   /** Close the WebSocket; no `lost(...)` is expected for it. */
   | { close_connection: { code: number } }
   | { send_frame: ClientFrame }

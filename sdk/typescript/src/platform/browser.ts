@@ -7,7 +7,7 @@ export function browserPlatform(clientName = "iris-web/0.1"): Platform {
   return {
     clientName,
     fetch: (...given) => globalThis.fetch(...given),
-    openSocket: (url, protocol) => new WebSocket(url, protocol) as unknown as Socket,
+    openSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as Socket,
     openChannel: broadcast,
     locked,
     now: () => Date.now(),

@@ -13,10 +13,10 @@ export function nodePlatform(clientName = "iris-node/0.1"): Platform {
   return {
     clientName,
     fetch: (...given) => globalThis.fetch(...given),
-    openSocket: (url, protocol) => {
+    openSocket: (url, protocols) => {
       const { WebSocket: Own } = globalThis as { WebSocket?: typeof WebSocket };
-      if (Own !== undefined) return new Own(url, protocol) as unknown as Socket;
-      return new WsSocket(url, protocol, { perMessageDeflate: false, followRedirects: false }) as unknown as Socket;
+      if (Own !== undefined) return new Own(url, protocols) as unknown as Socket;
+      return new WsSocket(url, protocols, { perMessageDeflate: false, followRedirects: false }) as unknown as Socket;
     },
     openChannel: broadcast,
     locked,

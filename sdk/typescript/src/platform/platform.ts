@@ -30,7 +30,8 @@ export interface Platform {
   /** For Hello and the operator's eyes: "iris-web/0.1". */
   readonly clientName: string;
   readonly fetch: typeof globalThis.fetch;
-  openSocket(url: string, protocol: string): Socket;
+  /** Offers these subprotocols; the one that the server took is the socket's `protocol`. */
+  openSocket(url: string, protocols: string[]): Socket;
   openChannel(name: string): Channel;
   readonly locked: Locked;
   /** The wall clock, ms since 1970. */
