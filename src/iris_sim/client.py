@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from iris.core import frames as f
 from iris.core.ids import direct_conversation
+from iris_sdk._pb import frames_pb2 as pb
 from iris_sdk.content import encode_text
 from iris_sdk.core import ClientCore, State
 from iris_sdk.core import effects as fx
@@ -202,7 +203,7 @@ class Device:
         self.presence = {}
         self.world.watch.lost(self, number, code)
 
-    def _connect(self, life: int) -> None:
+    def _connect(self, life: int, hello: pb.ClientFrame | None) -> None:
         if life != self._life or self.core is None or self.core.state is not State.CONNECTING:
             return
         self.server, process = self.world.choose_server(self)
@@ -210,7 +211,9 @@ class Device:
             self.core.lost(None, self.clock(), self.chance.random())
         else:
             self.link = self.world.open(self, process)
-            self.core.opened()
+            if hello is not None:
+                self._out.append(from_message(hello))
+            self.core.opened(hello is not None)
         self.drain()
 
     # --- effects ---
@@ -294,7 +297,8 @@ class Device:
         self.drain()
 
     def _on_connect(self, effect: fx.Connect) -> None:
-        self.world.after(3 * self.world.plan.far, self._connect, self._life)
+        hello = effect.hello if self.world.plan.early else None
+        self.world.after(3 * self.world.plan.far, self._connect, self._life, hello)
 
     def _on_close(self, effect: fx.CloseConnection) -> None:
         if self.link is not None:

@@ -76,6 +76,7 @@ class Plan:
     duration: int
     faults: frozenset[str]
     steps: tuple[Step, ...]
+    early: bool = False  # whether Hello comes with the upgrade; not drawn, so that a seed stays what it was
 
     @classmethod
     def make(cls, seed: int, faults: frozenset[str] | None = None, *, steps: int = STEPS) -> Plan:
