@@ -44,6 +44,14 @@ def test_figures_have_budget_and_verdict() -> None:
     assert "ext4" in text
 
 
+def test_cores_for_a_storm_are_the_cost_of_a_log_in_times_their_number() -> None:
+    costs = {"server_cpu_us": 400.0, "python_cpu_us": 150.5, "engine_cpu_us": 249.5, "floor_cpu_us": 200.0}
+    text = performance.figures(document([scenario("login", **costs)]))
+    assert "### 100,000 log-ins a second (extrapolated)\n" in text
+    assert "| `login` | 400 | 150 | 250 | 200 | 40 | 16 | 20 |" in text
+    assert "a second (extrapolated)" not in performance.figures(example()), "none was measured by its parts"
+
+
 def test_only_what_is_between_the_marks_is_written() -> None:
     page = f"by hand\n{performance.BEGIN}\nold\n{performance.END}\nby hand too\n"
     once = performance.with_figures(page, "new\n")
