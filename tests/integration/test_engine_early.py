@@ -12,8 +12,9 @@ from websockets.typing import Subprotocol
 
 from iris.core import frames as f
 from iris.core.catalogue import CloseCode
+from iris_sdk._pb import frames_pb2 as pb
 from tests.support.certificate import certificate
-from tests.support.engine import HELLO, Rig, Wire, client_frame, pb, running, upgrade_request, welcome
+from tests.support.engine import HELLO, Rig, Wire, client_frame, running, upgrade_request, welcome
 
 EARLY = "iris.v1.pb.early"
 
