@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from iris_sim.coverage import watching
 from iris_sim.directed import plan_of
@@ -17,9 +17,8 @@ from iris_sim.world import World
 LAST_EVENTS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A broken promise."""
+class Failure(NamedTuple):
+    """A broken promise. No dataclass: a frozen one that mypyc has compiled cannot come back from another process."""
 
     invariant: str  # its name, as in docs/simulator.md
     message: str

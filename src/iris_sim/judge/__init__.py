@@ -113,6 +113,7 @@ class Judge(Observer):
         self.moments.died(device)
 
     def lost(self, device: DeviceView, conn: int, code: int | None) -> None:
+        self.truth.left_at[device.user.id] = self.truth.world.now
         self.manners.lost(conn)
 
     def heard(self, device: DeviceView, frame: tuple[Any, ...]) -> None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from iris_sim.observer import DeviceView, ServerView
 
 NOISES = frozenset({"lose", "repeat", "late", "hollow", "partition", "pause"})
+LEFT_MAX: Final = 30_000_000  # µs until watchers must know that somebody has left
 COPY_MS: Final = 5_000  # a device that was linked so shortly before a message of another one may lack its copy
 HELD_UP = frozenset({"pause", "slow_disk", "slow_reads", "late"})  # faults by which a Send is under way for longer
 STEPS = {"queued": 0, "accepted": 1, "delivered": 2, "read": 3}
@@ -277,6 +278,9 @@ class Healed:
                 sees = unit.may_see(device.user.id)
                 wanted = STATUS_HIDDEN if not sees else STATUS_ONLINE if target in online else STATUS_OFFLINE
                 if status != wanted and not (status == STATUS_HIDDEN and self._crowded(target)):
+                    just_left = truth.world.now - truth.left_at.get(target, 0) < LEFT_MAX
+                    if (status, wanted) == (STATUS_ONLINE, STATUS_OFFLINE) and just_left:
+                        continue  # logged out a moment ago, say: nobody has to know that yet
                     hidden = STATUS_HIDDEN in (status, wanted)
                     if hidden and unheard(device, target) and truth.excuse("presence in a hollow batch"):
                         continue

@@ -61,6 +61,7 @@ class Truth:
         self.read: dict[tuple[bytes, bytes], int] = {}  # (user, conversation): the highest that its apps have said
         self.first_sent: dict[tuple[bytes, bytes], int] = {}  # (sender, message_id) -> µs
         self.twice: set[tuple[bytes, bytes]] = set()  # stored twice, and excused
+        self.left_at: dict[bytes, int] = {}  # user -> µs at which a device of theirs lost its connection last
         self.excused: Counter[str] = Counter()  # exemptions by name, as in docs/simulator.md
         self._devices: dict[tuple[bytes, int], DeviceView] = {}
         self._lost_line: set[tuple[bytes, bytes]] = set()  # letters of a profile's past that was given up
