@@ -224,7 +224,7 @@ def test_idle_connections_are_measured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", SECURE)
 def test_log_ins_and_idle_connections_have_a_floor(kind: Kind, tmp_path: Path) -> None:
-    options = Options(tmp_path, users=20, rounds=3, connections=200, hold=0.5)
+    options = Options(tmp_path, users=20, rounds=3, connections=1000, hold=0.5)
     logins = login_floor(kind, options, Progress())
     assert (logins["name"], logins["logins"]) == (f"floor-{kind}-login", 60)
     assert 0 < logins["server_cpu_us"] < 10_000
@@ -232,7 +232,7 @@ def test_log_ins_and_idle_connections_have_a_floor(kind: Kind, tmp_path: Path) -
     rows = resumed["histograms_ns"]
     assert [sum(count for _, count in rows[name]) for name in ("full_login", "login")] == [20, 60]
     held = idle_floor(kind, options, Progress())
-    assert (held["name"], held["connections"]) == (f"floor-{kind}-idle", 200)
+    assert (held["name"], held["connections"]) == (f"floor-{kind}-idle", 1000)
     assert held["userland_kb_per_conn"] > 1, "TLS alone is more"
 
 

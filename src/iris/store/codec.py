@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from struct import Struct
 from struct import error as StructError
-from sys import intern
 from typing import Any, get_type_hints
 
 import msgspec
@@ -191,6 +190,10 @@ def _packed(kind: Any, key_fields: int) -> tuple[Encoder, Decoder]:
     return encode, decode
 
 
+NAMES_MAX = 10_000  # different names that are shared; then it begins anew
+_names: dict[str, str] = {}
+
+
 def _shared_name(form: tuple[Encoder, Decoder]) -> tuple[Encoder, Decoder]:
     """Devices of the same name hold one text: there are few names and many devices."""
     encode, decode = form
@@ -198,7 +201,9 @@ def _shared_name(form: tuple[Encoder, Decoder]) -> tuple[Encoder, Decoder]:
     def decode_shared(fields: tuple[Any, ...], value: bytes) -> DeviceRow:
         row = decode(fields, value)
         assert isinstance(row, DeviceRow)
-        return row._replace(name=intern(row.name))
+        if len(_names) >= NAMES_MAX:
+            _names.clear()
+        return row._replace(name=_names.setdefault(row.name, row.name))
 
     return encode, decode_shared
 

@@ -38,13 +38,13 @@ def test_heaps_of_threads_are_told_from_the_rest() -> None:
 
 
 def test_python_objects_of_this_process_are_found() -> None:
-    """50 MB more, of which next to nothing is a thread's."""
+    """200 MB more, of which next to nothing is a thread's; earlier tests have freed less than a quarter of that."""
     before = memory(os.getpid())
-    kept = [bytes(500) for _ in range(100_000)]
+    kept = [bytes(500) for _ in range(400_000)]
     after = memory(os.getpid())
-    assert after.python - before.python > 45_000_000
+    assert 160_000_000 < after.python - before.python < 240_000_000
     assert after.engine - before.engine < 5_000_000
-    assert len(kept) == 100_000
+    assert len(kept) == 400_000
 
 
 @contextmanager
