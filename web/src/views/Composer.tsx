@@ -19,6 +19,7 @@ interface Props {
 export function Composer({ session, open }: Props) {
   const { chat, composer } = open;
   const box = useRef<HTMLTextAreaElement>(null);
+  const caret = useRef<number | undefined>(undefined); // where it goes with the next text; a frame later somebody may have typed on
   const [picking, setPicking] = useState(false);
   const text = composer.text.value;
   const editing = composer.editing.value !== undefined;
@@ -30,6 +31,8 @@ export function Composer({ session, open }: Props) {
     if (area === null) return;
     area.style.height = "auto";
     area.style.height = `${Math.min(area.scrollHeight, HEIGHT_MAX)}px`;
+    if (caret.current !== undefined) area.setSelectionRange(caret.current, caret.current);
+    caret.current = undefined;
   }, [text]);
   useEffect(() => {
     const area = box.current;
@@ -45,8 +48,8 @@ export function Composer({ session, open }: Props) {
     const area = box.current;
     if (area === null) return;
     const [from, to] = [area.selectionStart, area.selectionEnd];
+    caret.current = from + emoji.length;
     composer.type(text.slice(0, from) + emoji + text.slice(to));
-    requestAnimationFrame(() => area.setSelectionRange(from + emoji.length, from + emoji.length));
   };
   const offered = composer.mentions.offered.value;
   const mention = (user?: string) => {
@@ -54,7 +57,7 @@ export function Composer({ session, open }: Props) {
     const area = box.current;
     if (cursor === undefined || area === null) return;
     area.focus();
-    requestAnimationFrame(() => area.setSelectionRange(cursor, cursor));
+    caret.current = cursor;
   };
   const look = (area: HTMLTextAreaElement) => composer.mentions.look(area.value, area.selectionEnd);
   const picks = (event: KeyboardEvent): boolean => {
