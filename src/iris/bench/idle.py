@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ def idle(stage: Stage, options: Options) -> dict[str, Any]:
     server = stage.server
     people = stage.borrow(options.connections)
     stage.restart()
-    held = hold(server, server.pid, people, options, stage.wait_until_empty, stage.progress)
+    held = hold(server, people, options, stage.progress)
     silence = 0.0 if options.hold < HOLD_PINGS_S else len(people) * held.seconds
     return {
         "name": "idle",
@@ -55,7 +55,7 @@ def idle_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, An
     """The same connections at a relay, which keeps TLS, a buffer and two numbers for each."""
     people = relay_people(options.connections)
     with Relay(kind) as relay:
-        held = hold(relay, relay.pid, people, options, relay.wait_until_empty, progress)
+        held = hold(relay, people, options, progress)
     return {
         "name": f"floor-{kind}-idle",
         "connections": len(people),
@@ -64,28 +64,21 @@ def idle_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, An
     }
 
 
-def hold(
-    target: Target,
-    pid: int,
-    people: Sequence[Person],
-    options: Options,
-    settle: Callable[[], None],
-    progress: Progress,
-) -> Held:
-    """Let everybody connect and stay. pid: the process that is looked at. settle: waits until everybody is gone."""
+def hold(target: Target, people: Sequence[Person], options: Options, progress: Progress) -> Held:
+    """Let everybody connect and stay, and look at the target's memory and CPU."""
     load(target, people[:WARM_PEOPLE], options, {}, lambda moment, done: None)
-    settle()
+    target.wait_until_empty()
     time.sleep(SETTLE_S)
-    before = memory(pid)
+    before = memory(target.pid)
     after: list[Memory] = []
     clocks: list[tuple[float, probe.Cpu]] = []
 
     def on_moment(moment: str, done: int) -> None:
         progress("connections", done, len(people))
         if moment == "held":
-            after.append(memory(pid))
+            after.append(memory(target.pid))
         if moment in ("arrived", "held"):
-            clocks.append((time.monotonic(), probe.cpu(pid)))
+            clocks.append((time.monotonic(), probe.cpu(target.pid)))
 
     numbers = {"hold_ms": int(options.hold * 1000)}
     result = load(target, people, options, numbers, on_moment)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ def login(stage: Stage, options: Options) -> dict[str, Any]:
     people = stage.borrow(options.users)
     stage.restart()
     total = options.users * options.rounds
-    logins = log_in(server, server.pid, people, options, stage.wait_until_empty, stage.progress)
+    logins = log_in(server, people, options, stage.progress)
     resumed = server.metrics()[RESUMED]
     if resumed != _uncounted(options) * total:
         raise BenchError(f"{resumed:.0f} of {total} log-ins were resumed", server.output)
@@ -51,22 +51,15 @@ def login_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, A
     total = options.users * options.rounds
     with Relay(kind) as relay:
         people = relay_people(options.users)
-        logins = log_in(relay, relay.pid, people, options, relay.wait_until_empty, progress)
+        logins = log_in(relay, people, options, progress)
     return {
         **figures(f"floor-{kind}-login", logins, total),
         "configuration": load_configuration(options, logins.numbers),
     }
 
 
-def log_in(
-    target: Target,
-    pid: int,
-    people: Sequence[Person],
-    options: Options,
-    settle: Callable[[], None],
-    progress: Progress,
-) -> LogIns:
-    """Rounds of log-ins. pid: the process whose clocks are read. settle: waits until everybody of a round is gone."""
+def log_in(target: Target, people: Sequence[Person], options: Options, progress: Progress) -> LogIns:
+    """Rounds of log-ins, and the target's CPU in each."""
     total = options.users * options.rounds
     spent: list[probe.Cpu] = []
     started: list[probe.Cpu] = []
@@ -75,11 +68,11 @@ def log_in(
     def on_moment(moment: str, done: int) -> None:
         progress("log-ins", done, total)
         if moment == "round":
-            settle()
+            target.wait_until_empty()
             walls.append(-time.monotonic())
-            started.append(probe.cpu(pid))
+            started.append(probe.cpu(target.pid))
         elif moment == "arrived":
-            spent.append(probe.cpu(pid) - started.pop())
+            spent.append(probe.cpu(target.pid) - started.pop())
             walls[-1] += time.monotonic()
 
     first = _uncounted(options)
@@ -103,7 +96,7 @@ def figures(name: str, logins: LogIns, total: int) -> dict[str, Any]:
         **{f"{name}_cpu_us": per(seconds, total) for name, seconds in sorted(groups.items())},
         "per_s_per_core": round(total / cpu, 1),
         **percentiles(logins.result["histograms"]["login"], "login_"),
-        "round_trips": logins.result["histograms"]["round_trips"][-1][0],  # the most of any; histograms are in order
+        "round_trips": logins.result["counts"]["round_trips"],  # the most of any
         "histograms_ns": logins.result["histograms"],
     }
 

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 from collections import deque
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ from iris.bench.errors import BenchError
 HOST = "127.0.0.1"
 READY_S = 60.0
 STOP_S = 30.0
+QUIET_S = 10.0  # how long it may take to see that everybody left
 LINES_KEPT = 40  # of what the server prints, for the error message
 # What the server is told besides the defaults. The password profile and the log-in limit only make it quick to get
 # thousands of users; neither is on the path that is measured.
@@ -120,6 +122,14 @@ class BenchServer:
             raise BenchError(f"iris serve did not stop within {STOP_S:.0f} s", self.output) from None
         if code != 0:
             raise BenchError(f"iris serve ended with {code}", self.output)
+
+    def wait_until_empty(self) -> None:
+        """Until it has seen that everybody left. Raises BenchError."""
+        deadline = time.monotonic() + QUIET_S
+        while self.metrics().get("iris_sessions"):
+            if time.monotonic() > deadline:
+                raise BenchError(f"sessions are left {QUIET_S:.0f} s after all connections were closed", self.output)
+            time.sleep(0.05)
 
     def kill(self) -> None:
         """SIGKILL: its data stays, and `start` takes it up."""
