@@ -65,6 +65,19 @@ async function greet(head = 0): Promise<void> {
   welcome(head);
 }
 
+/** Commits wait until `release`. */
+function holdCommits(): { held: () => boolean; release: () => void } {
+  const apply = store.apply.bind(store);
+  let done: (() => void) | undefined;
+  store.apply = async (writes, holder) => {
+    await new Promise<void>((resolve) => {
+      done = resolve;
+    });
+    await apply(writes, holder);
+  };
+  return { held: () => done !== undefined, release: () => done?.() };
+}
+
 const hellos = () => sent().flatMap((body) => (body.case === "hello" ? [body.value] : []));
 
 const enqueue = (number: number) =>
@@ -107,22 +120,15 @@ describe.each(WAYS)("the order of things, %s", (_, taken) => {
   it("Hello waits for a commit that is under way, and then it is no part of the upgrade", async () => {
     await open();
     await greet();
-    const apply = store.apply.bind(store);
-    let done: (() => void) | undefined;
-    store.apply = async (writes, holder) => {
-      await new Promise<void>((resolve) => {
-        done = resolve;
-      });
-      await apply(writes, holder);
-    };
+    const commits = holdCommits();
     deliver(1);
-    await soon(() => done !== undefined);
+    await soon(commits.held);
     world.socket.onclose?.({ code: 1006, reason: "" });
     world.pass(1000);
     await soon(() => world.sockets.length === 2);
     world.socket.opens(early);
     expect([world.socket.protocols, sent()]).toEqual([["iris.v1.pb"], []]);
-    done?.();
+    commits.release();
     await soon(() => hellos().length === 1);
     expect(hellos()[0]?.cursor).toMatchObject({ seq: 1n, rev: 0n });
     await holder.stop();
@@ -131,20 +137,13 @@ describe.each(WAYS)("the order of things, %s", (_, taken) => {
   it("an Ack is sent when the commit is on the disk, not before", async () => {
     await open();
     await greet();
-    const apply = store.apply.bind(store);
-    let done: (() => void) | undefined;
-    store.apply = async (writes, holder) => {
-      await new Promise<void>((resolve) => {
-        done = resolve;
-      });
-      await apply(writes, holder);
-    };
+    const commits = holdCommits();
     deliver(1);
-    await soon(() => done !== undefined);
+    await soon(commits.held);
     for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve));
     expect(sentKinds()).not.toContain("ack");
     expect(saw).not.toContain("committed");
-    done?.();
+    commits.release();
     await soon(() => sentKinds().includes("ack"));
     expect(saw).toContain("committed");
     expect(await store.getMeta("seq")).toBe(1);
