@@ -46,12 +46,10 @@ from iris.shard.authority import NodeAuthority
 from iris.shard.node import ShardNode
 from iris.store import StoreError, open_store
 from iris.store.port import Store
+from iris.store.sync_thread import SWITCH_INTERVAL_S
 from iris.wire.engine import EnginePort, open_engine
 
 EXIT_STORE_FAILED = 3
-# How long the sync thread waits for the interpreter before it can say that a commit is durable. The default, 5 ms, is
-# several times a sync. Nothing else changes hands in a busy server, so more switches cost next to nothing.
-SWITCH_INTERVAL_S = 0.0005
 # Nothing on the way of a message, a log-in or a request is cyclic (tests/unit/core/test_garbage.py), so the collector
 # looks only at what is new, after so much more was made than freed: more than the trace keeps, so that messages alone
 # never make it run (a pass takes some 40 ms). What is older it never looks at: a million users would take 20 s.

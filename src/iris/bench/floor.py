@@ -18,7 +18,7 @@ def floor(options: Options, progress: Progress) -> dict[str, Any]:
     numbers = {**message_numbers(options), "plain": int(kind == "tcp")}
     clocks: dict[str, probe.Cpu] = {}
     did: dict[str, dict[str, int]] = {}
-    with Relay(kind) as relay:
+    with Relay(kind, options.folder) as relay:
 
         def on_moment(moment: str, done: int) -> None:
             if moment == "measure":
@@ -46,6 +46,19 @@ def floor(options: Options, progress: Progress) -> dict[str, Any]:
         "reads_per_msg": round(grown["reads"] / messages, 2),
         "writes_per_msg": round(grown["writes"] / messages, 2),
         "msgs_per_turn": round(messages / grown["turns"], 2),
+        **_stored(grown, messages),
         "configuration": load_configuration(options, numbers),
         "histograms_ns": result["histograms"],
+    }
+
+
+def _stored(grown: dict[str, int], messages: int) -> dict[str, Any]:
+    """What a relay that stores adds: its syncs, and the CPU that RocksDB's writes took."""
+    if "fsyncs" not in grown:
+        return {}
+    syncs = grown["fsyncs"]
+    return {
+        "fsyncs": syncs,
+        "msgs_per_fsync": round(messages / syncs, 2) if syncs else None,
+        "store_write_us_per_msg": per(grown["write_ns"] / 1e9, messages),
     }

@@ -16,6 +16,7 @@ from iris.bench.stage import Stage
 
 Scenario = dict[str, Any]
 SECURE: tuple[Kind, ...] = ("tls", "python")  # log-ins and idle connections are those of TLS
+KEEPING_PACE: tuple[Kind, ...] = ("tls", "stored")
 
 
 def pairs_beside_floor(stage: Stage, options: Options) -> Scenario:
@@ -26,10 +27,19 @@ def pairs_beside_floor(stage: Stage, options: Options) -> Scenario:
 
 def paced_beside_floor(stage: Stage, options: Options, percent: int) -> Scenario:
     """Messages by the clock, at a share of the highest throughput of the same run; the floor at the same pace."""
-    least = floor(replace(options, relay="tls"), stage.progress)
-    found = {**pairs(stage, options), "name": f"paced-{percent}", "percent": percent, "rate": options.rate}
-    cost = least["server_cpu_us_per_msg"]
-    return {**found, "floor_cpu_us_per_msg": cost, "floor_p99_ms": least["p99_ms"], "floors": [least]}
+    least, stored = (floor(replace(options, relay=kind), stage.progress) for kind in KEEPING_PACE)
+    cost = "server_cpu_us_per_msg"
+    return {
+        **pairs(stage, options),
+        "name": f"paced-{percent}",
+        "percent": percent,
+        "rate": options.rate,
+        "floor_cpu_us_per_msg": least[cost],
+        "stored_floor_cpu_us_per_msg": stored[cost],
+        "floor_p99_ms": least["p99_ms"],
+        "stored_floor_p99_ms": stored["p99_ms"],
+        "floors": [least, stored],
+    }
 
 
 def login_beside_floor(stage: Stage, options: Options) -> Scenario:
@@ -67,7 +77,11 @@ def with_floors(scenario: Scenario, floors: Mapping[Kind, Scenario]) -> Scenario
         "tcp_floor_cpu_us_per_msg": floors["tcp"][cost],
         "python_floor_cpu_us_per_msg": floors["python"][cost],
         "python_floor_python_cpu_us_per_msg": floors["python"].get(python),
+        "stored_floor_cpu_us_per_msg": floors["stored"][cost],
+        "stored_floor_python_cpu_us_per_msg": floors["stored"].get(python),
+        "stored_floor_msgs_per_s": floors["stored"].get("msgs_per_s"),
         "ratio_to_floor": _ratio(scenario[cost], least),
+        "ratio_to_stored_floor": _ratio(scenario[cost], floors["stored"][cost]),
         "floors": list(floors.values()),
     }
 

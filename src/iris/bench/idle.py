@@ -54,7 +54,7 @@ def idle(stage: Stage, options: Options) -> dict[str, Any]:
 def idle_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, Any]:
     """The same connections at a relay, which keeps TLS, a buffer and two numbers for each."""
     people = relay_people(options.connections)
-    with Relay(kind) as relay:
+    with Relay(kind, options.folder) as relay:
         held = hold(relay, people, options, progress)
     return {
         "name": f"floor-{kind}-idle",

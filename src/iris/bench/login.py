@@ -49,7 +49,7 @@ def login(stage: Stage, options: Options) -> dict[str, Any]:
 def login_floor(kind: Kind, options: Options, progress: Progress) -> dict[str, Any]:
     """The same log-ins at a relay, which checks no token and knows no session."""
     total = options.users * options.rounds
-    with Relay(kind) as relay:
+    with Relay(kind, options.folder) as relay:
         people = relay_people(options.users)
         logins = log_in(relay, people, options, progress)
     return {

@@ -49,6 +49,7 @@ class PythonRelay:
         self._conns: dict[int, Conn] = {}
         self._places: dict[int, Conn] = {}  # 2n and 2n + 1 are a pair
         self._messages = self._receipts = self._turns = 0
+        self._others: dict[int, Callable[[], None]] = {}  # what else is waited for
 
     def run(self) -> None:
         """Until `control` ends."""
@@ -57,12 +58,14 @@ class PythonRelay:
         self._tell("started", {"port": engine.port})
         control, frames = self._control, engine.fileno()
         ready = select.epoll()
-        ready.register(control, select.EPOLLIN)
-        ready.register(frames, select.EPOLLIN)
+        for each in (control, frames, *self._others):
+            ready.register(each, select.EPOLLIN)
         while True:
             for fd, _ in ready.poll():
                 if fd == frames:
                     self._turn(engine.drain(LOGINS_MAX))
+                elif fd != control:
+                    self._others[fd]()
                 elif not os.read(control, 64):
                     engine.stop()
                     return
@@ -102,6 +105,10 @@ class PythonRelay:
                 out.append(self._welcome(frame))
             else:
                 conns.pop(frame[1], None)
+        self._release(out)
+
+    def _release(self, out: list[tuple[Any, ...]]) -> None:
+        """The answers of a turn."""
         self._engine.send(out)
 
     def _welcome(self, frame: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -1,6 +1,7 @@
 """The floor's relays in a process of their own, and that process: `python -m iris.bench.relay`.
 
-“tcp” and “tls” are engine/src/floor.rs, “python” is the engine with the least Python behind it (python_relay.py).
+“tcp” and “tls” are engine/src/floor.rs, “python” is the engine with the least Python behind it (python_relay.py),
+“stored” that with the store behind it (stored_relay.py).
 
 It ends when its standard input does; for each byte on it, it prints a line with its counters.
 """
@@ -10,7 +11,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, get_args
 
@@ -19,17 +22,20 @@ from iris.bench.errors import BenchError
 from iris.bench.people import Person
 from iris.bench.python_relay import PythonRelay
 from iris.bench.server import HOST, pem
+from iris.bench.stored_relay import StoredRelay
 
 STOP_S = 30.0
-Kind = Literal["tcp", "tls", "python"]
+Kind = Literal["tcp", "tls", "python", "stored"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class Relay:
     """A relay, gone with the block."""
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        """folder: where one that stores makes its temporary folder."""
         self._kind = kind
+        self._parent = folder
         self.port = 0
         self.root = b""
         self.output = ""  # it prints nothing but counters
@@ -37,10 +43,11 @@ class Relay:
     def __enter__(self) -> Relay:
         self.root, key = _engine.self_signed(HOST)
         identity = [None, None] if self._kind == "tcp" else [pem("CERTIFICATE", self.root), pem("PRIVATE KEY", key)]
+        self._temporary = tempfile.TemporaryDirectory(prefix="iris-bench-", dir=self._parent)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "iris.bench.relay"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        self._say(json.dumps([self._kind, *identity]) + "\n")
+        self._say(json.dumps([self._kind, self._temporary.name, *identity]) + "\n")
         self.port = self._hear()["port"]
         return self
 
@@ -51,6 +58,7 @@ class Relay:
         self.stop()
         assert self._process.stdout is not None
         self._process.stdout.close()
+        self._temporary.cleanup()
 
     @property
     def pid(self) -> int:
@@ -98,7 +106,7 @@ def people(count: int) -> list[Person]:
 
 def main() -> None:
     """Be the relay."""
-    kind, certificate, key = json.loads(sys.stdin.readline())
+    kind, folder, certificate, key = json.loads(sys.stdin.readline())
 
     def tell(what: str, numbers: dict[str, int]) -> None:
         sys.stdout.write(json.dumps(numbers) + "\n")
@@ -107,6 +115,9 @@ def main() -> None:
     control = sys.stdin.fileno()
     if kind == "python":
         PythonRelay(certificate.encode(), key.encode(), control, tell).run()
+        return
+    if kind == "stored":
+        StoredRelay(certificate.encode(), key.encode(), control, tell, Path(folder)).run()
         return
     _engine.relay(
         host=HOST,

@@ -13,13 +13,16 @@ def test_the_ratio_is_to_the_floor_by_tls() -> None:
     cost = "server_cpu_us_per_msg"
     floors: dict[Kind, dict[str, float]] = {
         "tcp": {cost: 20.0}, "tls": {cost: 24.0}, "python": {cost: 50.0, "python_cpu_us_per_msg": 30.0},
+        "stored": {cost: 55.0, "python_cpu_us_per_msg": 34.0, "msgs_per_s": 9_000.0},
     }  # fmt: skip
     found = with_floors({"name": "pairs-100-w1", cost: 60.0, "p50_ms": 1.0}, floors)
     assert (found["name"], found[cost], found["p50_ms"]) == ("pairs-100-w1", 60.0, 1.0)
     assert (found["floor_cpu_us_per_msg"], found["tcp_floor_cpu_us_per_msg"]) == (24.0, 20.0)
     assert (found["python_floor_cpu_us_per_msg"], found["python_floor_python_cpu_us_per_msg"]) == (50.0, 30.0)
-    assert found["ratio_to_floor"] == 2.5
-    assert [one[cost] for one in found["floors"]] == [20.0, 24.0, 50.0]
+    assert (found["stored_floor_cpu_us_per_msg"], found["stored_floor_python_cpu_us_per_msg"]) == (55.0, 34.0)
+    assert found["stored_floor_msgs_per_s"] == 9_000.0
+    assert (found["ratio_to_floor"], found["ratio_to_stored_floor"]) == (2.5, 1.09)
+    assert [one[cost] for one in found["floors"]] == [20.0, 24.0, 50.0, 55.0]
 
 
 def test_a_floor_of_nothing_gives_no_ratio() -> None:

@@ -1,0 +1,98 @@
+"""The least that keeps an accepted message: the engine, the least Python, and the store with its options and its sync.
+
+A message is its row and the row that makes a repeat harmless, an Ack is the receiver's cursor. They are written as one
+batch, synced in a thread, and only then the answers go out; what comes meanwhile is the next commit, as in the server.
+Nothing is checked or read, no receipt is repeated, nobody can log in: that is what the server's rules do. So this is
+what a message costs in Python on RocksDB before the first rule.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from struct import Struct
+from typing import Any
+
+from rocksdict import WriteOptions
+
+from iris.bench.python_relay import PythonRelay, Tell
+from iris.core import frames as f
+from iris.store.rocks_db import batch_for, open_db
+from iris.store.sync_thread import SWITCH_INTERVAL_S, SyncThread
+
+SLOTS = 32  # outcomes that are kept of a sender
+_message_key = Struct(">c16sQ").pack  # receiver, seq
+_mark_key = Struct(">c32sB").pack  # both users, slot
+_mark = Struct(">16sQ").pack  # message id, seq
+_cursor_key = Struct(">c16s").pack
+_cursor = Struct(">Q").pack
+
+
+class StoredRelay(PythonRelay):
+    """A relay that stores before it answers."""
+
+    def __init__(self, certificate: bytes, key: bytes, control: int, tell: Tell, folder: Path) -> None:
+        """folder: where the database is made."""
+        super().__init__(certificate, key, control, tell)
+        self._db = open_db(folder / "rocks", create=True)
+        self._options = WriteOptions()
+        self._commit, self._committing = 1, False
+        self._batch = batch_for(self._commit)
+        self._waiting: list[tuple[Any, ...]] = []  # answers to what is in the batch
+        self._durable: list[tuple[Any, ...]] = []  # ... in the commit under way
+        self._write_ns = 0
+        self._synced = os.eventfd(0)
+        self._others[self._synced] = self._on_synced
+        self._thread = SyncThread(lambda: None)
+
+    def run(self) -> None:
+        """Until `control` ends."""
+        sys.setswitchinterval(SWITCH_INTERVAL_S)
+        try:
+            super().run()
+        finally:
+            self._thread.stop()
+            self._db.close()
+
+    def _release(self, out: list[tuple[Any, ...]]) -> None:
+        put = self._batch.put
+        for frame in out:
+            kind = frame[0]
+            if kind == f.DELIVER:
+                _, _, seq, _, _, conversation, _, _, _, _, _, payload, _, _ = frame
+                put(_message_key(b"M", conversation[16:], seq), conversation + payload)
+            elif kind == f.ACCEPTED:
+                _, _, conversation, _, client_seq, name, seq, _ = frame
+                put(_mark_key(b"K", conversation, client_seq % SLOTS), _mark(name, seq))
+            elif kind == f.RECEIPT:
+                _, _, _, _, conversation, seq, _ = frame
+                put(_cursor_key(b"U", conversation[16:]), _cursor(seq))
+        self._waiting += out
+        if self._waiting and not self._committing:
+            self._write()
+
+    def _write(self) -> None:
+        started = time.thread_time_ns()
+        self._db.write(self._batch, self._options)
+        self._write_ns += time.thread_time_ns() - started
+        self._durable, self._waiting = self._waiting, []
+        self._commit += 1
+        self._batch, self._committing = batch_for(self._commit), True
+        self._thread.put(lambda: self._db.flush_wal(True), self._report)
+
+    def _report(self, error: Exception | None) -> None:
+        """In the sync thread. A failed sync is never answered, and the load says so."""
+        if error is None:
+            os.eventfd_write(self._synced, 1)
+
+    def _on_synced(self) -> None:
+        os.eventfd_read(self._synced)
+        self._committing = False
+        self._engine.send(self._durable)
+        if self._waiting:
+            self._write()
+
+    def _counters(self) -> dict[str, int]:
+        return {**super()._counters(), "fsyncs": self._commit - 1, "write_ns": self._write_ns}
