@@ -156,15 +156,32 @@ def chosen_options(chosen: argparse.Namespace) -> list[Options]:
     options = replace(options, ack_delay_ms=getattr(chosen, "ack_delay", options.ack_delay_ms), **given)
     if isinstance(windows, int):
         options = replace(options, window=windows)
-    many = (getattr(chosen, "many_pairs", None) or Sizes().many_pairs) if chosen.what == "all" else 0
     if chosen.what == "scale":
         return [options]  # it takes all the open files that it may
-    held = options.connections if chosen.what in ("idle", "all") else options.users
-    held = max(held, 2 * options.devices * options.pairs, options.watchers, 2 * options.day_users)
-    _raise_file_limit(max(2 * options.pairs, 2 * many, held))
+    _raise_file_limit(connections_of(chosen.what, options, getattr(chosen, "many_pairs", None) or Sizes().many_pairs))
     if not isinstance(windows, list) or options.rate:
         return [options]
     return [replace(options, window=window) for window in windows]
+
+
+def connections_of(what: str, options: Options, many_pairs: int) -> int:
+    """How many connections a scenario holds at most at one time. many_pairs: those of the largest scenario of `all`."""
+    pairs = 2 * options.pairs
+    held = {
+        "pairs": pairs,
+        "floor": pairs,
+        "idle": options.connections,
+        "login": options.users,
+        "catch-up": 2 * options.late,
+        "storm": pairs + options.users,
+        "presence": options.watchers,
+        "devices": pairs * options.devices,
+        "slow": pairs + 2 * options.slow,
+        "mixed-day": 2 * options.day_users,
+    }
+    if what != "all":
+        return held[what]
+    return max(2 * many_pairs, *(held[name] for name in held if name != "devices"))  # `all` has few pairs of those
 
 
 def chosen_scale(chosen: argparse.Namespace) -> ScaleSizes:

@@ -14,6 +14,7 @@ from iris.bench.errors import BenchError
 from iris.bench.floors import idle_beside_floor, login_beside_floor, paced_beside_floor, pairs_beside_floor
 from iris.bench.mixed_day import mixed_day
 from iris.bench.options import Options
+from iris.bench.pairs import pace
 from iris.bench.presence import presence
 from iris.bench.report import Progress
 from iris.bench.server import BenchServer
@@ -29,6 +30,7 @@ class Sizes:
     """What differs between a full run and a quick one. register_s: when it is over, fewer users must do."""
 
     many_pairs: int = 5000
+    many_windows: tuple[int, ...] = (1, 8)
     register_s: float = 240.0
     storm_rate: int = 1000
     paced_percents: tuple[int, ...] = (10, 25, 50, 75)
@@ -37,7 +39,7 @@ class Sizes:
     live_rate: int = 500
 
 
-QUICK = Sizes(register_s=110.0, paced_percents=(), device_pairs=10)
+QUICK = Sizes(many_windows=(1,), register_s=90.0, paced_percents=(), device_pairs=10)
 
 
 def quick_options(options: Options) -> Options:
@@ -67,8 +69,9 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
     few += 4 * sizes.live_pairs + 2 * options.slow + options.day_users
     stage.reserve(few)
-    left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
-    return max(1, min(sizes.many_pairs, (left - few) // 2))
+    users = 2 * len(sizes.many_windows)  # a pair's, in each scenario of its own
+    left = stage.reserve(few + max(users * sizes.many_pairs, options.connections), deadline)
+    return max(1, min(sizes.many_pairs, (left - few) // users))
 
 
 def _plays(
@@ -80,10 +83,11 @@ def _plays(
     idlers = replace(options, connections=min(options.connections, stage.left))
     yield "idle", partial(idle_beside_floor, stage, idlers)
     yield "presence", partial(presence, stage, replace(options, watchers=min(options.watchers, stage.left)))
-    for chosen in (replace(options, window=1), replace(options, window=8), replace(many, window=1)):
-        name = f"pairs-{chosen.pairs}-w{chosen.window}"
-        yield name, partial(pairs_beside_floor, stage, chosen)
-    full = max((one.get("msgs_per_s", 0.0) for one in found), default=0.0)
+    few = [replace(options, window=1), replace(options, window=8)]
+    for chosen in [*few, *(replace(many, window=window) for window in sizes.many_windows)]:
+        yield f"pairs-{chosen.pairs}-{pace(chosen)}", partial(pairs_beside_floor, stage, chosen)
+    names = {f"pairs-{chosen.pairs}-{pace(chosen)}" for chosen in few}
+    full = max((one.get("msgs_per_s", 0.0) for one in found if one["name"] in names), default=0.0)
     for percent in sizes.paced_percents if full else ():
         rate = max(1, int(full * percent / 100))
         yield f"paced-{percent}", partial(paced_beside_floor, stage, replace(options, rate=rate), percent)
