@@ -240,6 +240,10 @@ pub mod limit {
     pub const COMMIT_ROWS_MAX: u64 = 20_000;
     /// bytes; node: bytes that wait for the next commit; above it Sends are refused
     pub const COMMIT_BYTES_MAX: u64 = 67_108_864;
+    /// items; node: commands that wait for a turn while half a commit has come together; above it Sends are refused once the commit is full
+    pub const WAITING_COMMANDS_MAX: u64 = 65_536;
+    /// bytes; node: payloads of the commands that wait for a turn; above it as for waiting_commands_max
+    pub const WAITING_BYTES_MAX: u64 = 67_108_864;
     /// ms; user: from the end of the last session to Presence offline
     pub const OFFLINE_GRACE_MS: u64 = 10_000;
     /// ms; conversation: typing is shown this long without a repeat

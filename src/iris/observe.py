@@ -49,6 +49,7 @@ def node_stats(
     counters["iris_sessions"] = sum(len(edge.sessions) for edge in edges)
     counters["iris_users_loaded"] = len(node.residents)
     counters["iris_loads_waiting"] = node.loads_waiting
+    counters["iris_commands_waiting"] = node.core.inbox.commands
     counters["iris_conservation_difference"] = audit.difference
     for state, value in audit.rows.items():
         labelled["iris_conservation_rows", state] = value

@@ -88,6 +88,8 @@ class Plan:
         small = chance.choice((0.0, 0.15, 0.35, 0.6))
         limits = {name: chance.choice(values) for name, values in SMALL.items() if chance.random() < small}
         limits |= _times(chance)
+        if "commit_rows_max" in limits:  # what no turn takes up has little room too
+            limits["waiting_commands_max"] = limits["commit_rows_max"] // 2
         if "devices_max" in limits:
             devices = tuple(min(count, limits["devices_max"]) for count in devices)
         duration = chance.choice((30, 45, 70)) * SECOND

@@ -305,8 +305,7 @@ class Process:
         """An edge renews its lease."""
         self.core.renew(edge, number, sent, self.now())
         self._flush_node()
-        if self.core.waiting:
-            self._schedule()
+        self._go_on()
 
     def _schedule(self) -> None:
         if not self._node_due:
@@ -317,6 +316,7 @@ class Process:
         self._node_due = False
         self.core.run(self.now())
         self._flush_node()
+        self._go_on()
         self.world.watch.turned(self.server)
 
     def _flush_node(self) -> None:
@@ -369,6 +369,11 @@ class Process:
     def _durable(self) -> None:
         self.core.durable(self.now())
         self._flush_node()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.core.ready:
+            self._schedule()
 
     def _reading(self) -> int:
         return int(self.server.read * (0.2 + 2 * self.server.chance.random()))

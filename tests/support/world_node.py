@@ -184,7 +184,7 @@ class Node:
     def due(self) -> bool:
         """Whether a turn has something to do."""
         when = self.next_timeout()
-        return self.core.waiting or (when is not None and when <= self._clock().mono)
+        return self.core.ready or (when is not None and when <= self._clock().mono)
 
     def next_timeout(self) -> int | None:
         """Mono ms."""

@@ -194,6 +194,10 @@ export const LIMITS = {
   commit_rows_max: 20000,
   /** bytes; node: bytes that wait for the next commit; above it Sends are refused */
   commit_bytes_max: 67108864,
+  /** items; node: commands that wait for a turn while half a commit has come together; above it Sends are refused once the commit is full */
+  waiting_commands_max: 65536,
+  /** bytes; node: payloads of the commands that wait for a turn; above it as for waiting_commands_max */
+  waiting_bytes_max: 67108864,
   /** ms; user: from the end of the last session to Presence offline */
   offline_grace_ms: 10000,
   /** ms; conversation: typing is shown this long without a repeat */

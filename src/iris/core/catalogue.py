@@ -232,6 +232,8 @@ class Limits:
     parked_commands_max: int = 1024  # items; user: commands that wait for the user to be loaded
     commit_rows_max: int = 20000  # items; node: rows that wait for the next commit; above it Sends are refused
     commit_bytes_max: int = 67108864  # bytes; node: bytes that wait for the next commit; above it Sends are refused
+    waiting_commands_max: int = 65536  # items; node: commands that wait for a turn while half a commit has come together; above it Sends are refused once the commit is full
+    waiting_bytes_max: int = 67108864  # bytes; node: payloads of the commands that wait for a turn; above it as for waiting_commands_max
     offline_grace_ms: int = 10000  # ms; user: from the end of the last session to Presence offline
     typing_ms: int = 6000  # ms; conversation: typing is shown this long without a repeat
     message_days: int = 30  # days; message, copies included, from its at
@@ -319,6 +321,8 @@ LIMITS: dict[str, LimitInfo] = {
     "parked_commands_max": LimitInfo("parked_commands_max", 1024, "items", "user: commands that wait for the user to be loaded", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
     "commit_rows_max": LimitInfo("commit_rows_max", 20000, "items", "node: rows that wait for the next commit; above it Sends are refused", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
     "commit_bytes_max": LimitInfo("commit_bytes_max", 67108864, "bytes", "node: bytes that wait for the next commit; above it Sends are refused", "shard", "refuse", "OVERLOADED", "iris_refused_total"),
+    "waiting_commands_max": LimitInfo("waiting_commands_max", 65536, "items", "node: commands that wait for a turn while half a commit has come together; above it Sends are refused once the commit is full", "shard", "refuse", "OVERLOADED", "iris_commands_waiting"),
+    "waiting_bytes_max": LimitInfo("waiting_bytes_max", 67108864, "bytes", "node: payloads of the commands that wait for a turn; above it as for waiting_commands_max", "shard", "refuse", "OVERLOADED", "iris_commands_waiting"),
     "offline_grace_ms": LimitInfo("offline_grace_ms", 10000, "ms", "user: from the end of the last session to Presence offline", "shard", "end", "(Presence)", "iris_presence_changes_total"),
     "typing_ms": LimitInfo("typing_ms", 6000, "ms", "conversation: typing is shown this long without a repeat", "sdk", "end", "(typing ends)", "iris_typing_total"),
     "message_days": LimitInfo("message_days", 30, "days", "message, copies included, from its at", "shard", "end", "HISTORY_GAP", "iris_expired_total"),

@@ -3,7 +3,7 @@
 A turn belongs to one node and is shared by its shards. The shell sets `now`, lets the shards handle events, then
 takes the commit: the writes go to the store as one unit, the effects are released only after the store has called
 them durable, in commit order. Nothing here reads a clock or does I/O. Limits: `commit_rows_max` and
-`commit_bytes_max` (see `full`).
+`commit_bytes_max` (see `full` and `half_full`).
 """
 
 from __future__ import annotations
@@ -93,6 +93,12 @@ class Turn(Timers):
     def full(self) -> bool:
         """Whether Sends must be refused because too much waits for the next commit."""
         return len(self.writes) >= self.limits.commit_rows_max or self.bytes >= self.limits.commit_bytes_max
+
+    @property
+    def half_full(self) -> bool:
+        """Whether the next commit has half of what it may hold: what else has come waits for another turn."""
+        limits = self.limits
+        return 2 * len(self.writes) >= limits.commit_rows_max or 2 * self.bytes >= limits.commit_bytes_max
 
     def write(self, row: Write) -> None:
         self.writes.append(row)

@@ -1,6 +1,7 @@
 """A shard node without I/O: takes commands, turns them into commits, and says what may happen once each is durable.
 
-One turn (`run`) handles everything that has been received; its writes are one commit. While a commit is under way the
+One turn (`run`) handles what has been received, until its writes are half of what a commit may hold; the rest waits for
+the next turn (inbox.py). While a commit is under way the
 next one is gathered, so throughput comes from group commit and latency stays one sync. Effects are handed out only
 when their commit is durable, in commit order; loads and pages are effects too, so nothing is read that is not durable.
 The shell (node.py, or the simulator) gives the time, carries out what `take` and `take_commit` hand over, and says
@@ -22,6 +23,7 @@ from iris.core.shard import Residents, Shard
 from iris.core.turn import Ask, Effects, Now, Turn
 from iris.fabric.port import Renewed, ToUnits
 from iris.shard.edges import EdgeLinks
+from iris.shard.inbox import Inbox
 
 ROUTES_MAX: Final = 1_000_000  # units whose shard is remembered
 ANSWERS = {Loaded, NameLoaded, MarksLoaded, Paged}  # of the store; whole users and pages, which no trace may keep
@@ -59,8 +61,8 @@ class NodeCore:
         self.committing = False  # a commit was taken (or waits to be) and is not durable yet
         self._note = note
         self._routes: dict[bytes, Shard] = {}
-        self._inbox: list[ToUnits] = []
-        self._heard: set[int] = set()  # edges with something in the inbox
+        self.inbox = Inbox(limits)
+        self._heard: set[int] = set()  # edges of which something may be in the inbox
         self._commit: list[Write] | None = None
         self._writes: list[Write] = []  # of the commit under way
         self._effects = NO_EFFECTS  # likewise
@@ -70,7 +72,7 @@ class NodeCore:
     def receive(self, batch: ToUnits) -> None:
         """Commands for units of this node, from other units, the API or the store; for the next turn."""
         if batch:
-            self._inbox.append(batch)
+            self.inbox.put(batch)
 
     def receive_from(self, edge: int, number: int, batch: ToUnits) -> None:
         """The batch of this number that an edge has sent."""
@@ -93,17 +95,27 @@ class NodeCore:
             self._edge_gone(edge, now)
         for edge in self._heard:
             self.links.heard(edge, now.mono)
-        self._heard.clear()
         turn.run_timeouts(now.mono)
-        inbox, self._inbox = self._inbox, []
-        routes = self._routes
-        for batch in inbox:
+        inbox, routes = self.inbox, self._routes
+        while inbox.commands:
+            if turn.half_full and self._hold(now):
+                break
+            batch = inbox.take()
             if type(batch[0][1]) not in ANSWERS:
                 self._note("received", now.wall, batch)
             for unit, command in batch:
                 shard = routes.get(unit) or self._route(unit)
                 shard.handle(command)  # type: ignore[arg-type]
+        else:
+            self._heard.clear()
         self._gather(now)
+
+    def _hold(self, now: Now) -> bool:
+        """The next commit is half full: whether the turn ends with it, and the rest of the inbox waits."""
+        if not self.committing:
+            self._gather(now)
+            return True
+        return not self.inbox.over()
 
     def durable(self, now: Now) -> None:
         """The commit under way is durable."""
@@ -129,9 +141,14 @@ class NodeCore:
 
     @property
     def waiting(self) -> bool:
-        """Whether the next turn has something to do besides timeouts."""
+        """Whether something has come that no turn has taken up, or is gathered and no commit yet."""
         turn = self.turn
-        return bool(self._inbox) or (not self.committing and bool(turn.writes or turn.effects))
+        return bool(self.inbox.commands) or (not self.committing and bool(turn.writes or turn.effects))
+
+    @property
+    def ready(self) -> bool:
+        """Whether a turn would have something to do now besides timeouts; else `durable` has to come first."""
+        return self.waiting and not (self.committing and self.turn.half_full and not self.inbox.over())
 
     def next_timeout(self) -> int | None:
         """When a turn is due at the latest, mono ms."""

@@ -73,8 +73,7 @@ class ShardNode:
             return
         self.core.renew(edge, number, sent, self._clock())
         self._flush()
-        if self.core.waiting:
-            self._schedule()
+        self._go_on()
 
     # --- from the API ---
     async def ask(self, request: Request, timeout_s: float) -> Result | None:
@@ -145,6 +144,7 @@ class ShardNode:
             self._fail(StoreError(f"a shard failed and may not go on: {error!r}"))
             raise
         self._arm()
+        self._go_on()
         if self._settled():
             self._quiet.set()
 
@@ -152,6 +152,11 @@ class ShardNode:
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self.run)
+
+    def _go_on(self) -> None:
+        """Another turn, if this one has left something that need not wait for the disk."""
+        if self.core.ready:
+            self._schedule()
 
     def _arm(self) -> None:
         """Wake for the next timeout."""
@@ -199,6 +204,7 @@ class ShardNode:
         self._on_committed(self._loop.time() - started)
         self.core.durable(self._clock())
         self._flush()
+        self._go_on()
         if self._settled():
             self._quiet.set()
 

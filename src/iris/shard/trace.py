@@ -17,6 +17,7 @@ from typing import Any
 from iris.core.commands import AckIn, SendIn
 from iris.core.frames import ACCEPTED, DELIVER, Accepted, Deliver
 from iris.core.rows import MessageRow
+from iris.shard.inbox import payload_bytes
 
 TRACE_ITEMS_MAX = 10_000  # of some 1,400 messages; the collector looks at them when it runs (app.py)
 TRACE_BYTES_MAX = 64 * 1024 * 1024
@@ -78,5 +79,5 @@ class Trace:
 def _payload_bytes(point: str, batch: Any) -> int:
     """The payloads that come in with a batch, from a client or from the store. What later points hold is the same."""
     if point == "received":
-        return sum([len(command.send.payload) for _, command in batch if type(command) is SendIn])
+        return payload_bytes(batch)
     return sum([len(item[_PAYLOAD]) for item in batch if item[0] == DELIVER])

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from iris.core.catalogue import Limits
 from iris.core.commands import Wake
-from iris.core.ids import user_unit
+from iris.core.ids import invite_unit, user_unit
+from iris.core.requests import CreateInvite, Done, Request
 from iris.core.rows import NodeRow, UserRows
 from iris.core.turn import Now
 from iris.fabric.local import LocalFabric
@@ -99,5 +100,27 @@ def test_a_rule_that_raises_stops_the_node_before_anything_is_stored() -> None:
             raise AssertionError("the mistake was hidden")
         assert len(failures) == 1
         assert not store.outstanding
+
+    asyncio.run(case())
+
+
+def test_what_waits_for_a_turn_goes_on_when_the_disk_has_answered() -> None:
+    async def case() -> None:
+        store = MemoryStore(auto=False)
+        node = node_for(store, never, commit_rows_max=6)
+        codes = [f"{number:020}" for number in range(40)]
+        asked = [
+            asyncio.ensure_future(node.ask(Request(0, invite_unit(code), None, CreateInvite(1)), 60.0))
+            for code in codes
+        ]
+        held = False
+        while store.outstanding or node.core.waiting or not held:
+            for _ in range(20):  # turns of the loop, more than what can happen without the disk
+                await asyncio.sleep(0)
+            held |= node.core.waiting and not node.core.ready
+            assert store.outstanding, f"{node.core.inbox.commands} commands were forgotten"
+            store.sync()
+        assert await asyncio.gather(*asked) == [Done()] * 40
+        await node.settle()
 
     asyncio.run(case())
