@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+READS_SHOWN_MAX: Final = (
+    1024  # conversations whose shown position is remembered; above it the one shown longest ago goes
+)
 READS_IN_FLIGHT_MAX: Final = 32  # below the server's allowance for signals, also after a long time offline
 TYPING_ROWS_MAX: Final = 1024  # a row ends by itself after typing_ms; above this new ones are not shown
 
@@ -14,11 +17,13 @@ class ReadRequests:
     def __init__(self) -> None:
         self._wanted: dict[bytes, int] = {}
         self._sent: dict[bytes, int] = {}  # when, on this connection
+        # A wish may come after the register has shown it, until that is stored. The server has no answer to such a one.
+        self._shown: dict[bytes, int] = {}
         self._paused_until = 0
 
     def want(self, conversation: bytes, seq: int) -> bool:
         """Returns whether that is news."""
-        if seq <= self._wanted.get(conversation, 0):
+        if seq <= max(self._wanted.get(conversation, 0), self._shown.get(conversation, 0)):
             return False
         self._wanted[conversation] = seq
         self._sent.pop(conversation, None)
@@ -26,6 +31,10 @@ class ReadRequests:
 
     def shown(self, conversation: bytes, seq: int) -> None:
         """The server's register is at `seq`."""
+        self._shown.pop(conversation, None)
+        self._shown[conversation] = seq
+        if len(self._shown) > READS_SHOWN_MAX:
+            del self._shown[next(iter(self._shown))]
         if self._wanted.get(conversation, 0) <= seq:
             self._wanted.pop(conversation, None)
             self._sent.pop(conversation, None)
@@ -45,6 +54,7 @@ class ReadRequests:
     def reconnected(self) -> None:
         self._paused_until = 0
         self._sent.clear()
+        self._shown.clear()  # the server may have been set back
 
     def due(self, now: int, repeat_ms: int) -> list[tuple[bytes, int]]:
         """What to ask for now; it counts as asked."""

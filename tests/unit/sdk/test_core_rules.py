@@ -285,6 +285,17 @@ def test_a_read_is_repeated_until_the_register_shows_it() -> None:
     assert frames(bench.tick(20_000), "read") == []
 
 
+def test_a_read_that_the_register_has_shown_already_is_not_asked_for() -> None:
+    """The application wished it before it was stored that another device had read as far."""
+    bench = Bench()
+    bench.live()
+    bench.receive(read_sync=pb.ReadSync(rev=1, conversation=TALK, seq=5))
+    assert frames(bench.do(lambda: bench.core.want_read(TALK, 5, bench.now)), "read") == []
+    assert frames(bench.tick(20_000), "read") == []
+    further = pb.Read(conversation=TALK, seq=6)
+    assert frames(bench.do(lambda: bench.core.want_read(TALK, 6, bench.now)), "read") == [further]
+
+
 def test_the_token_is_refreshed_in_time_on_the_living_connection() -> None:
     bench = Bench()
     bench.live()

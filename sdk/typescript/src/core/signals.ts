@@ -2,6 +2,7 @@
 
 import type { Id } from "./frames.js";
 
+const READS_SHOWN_MAX = 1024; // conversations whose shown position is remembered; above it the one shown longest ago goes
 const READS_IN_FLIGHT_MAX = 32; // below the server's allowance for signals, also after a long time offline
 const TYPING_ROWS_MAX = 1024; // a row ends by itself; above this new ones are not shown
 
@@ -9,11 +10,13 @@ const TYPING_ROWS_MAX = 1024; // a row ends by itself; above this new ones are n
 export class ReadRequests {
   private readonly wanted = new Map<Id, number>();
   private readonly sent = new Map<Id, number>(); // when, on this connection
+  // A wish may come after the register has shown it, until that is stored. The server has no answer to such a one.
+  private readonly shownAt = new Map<Id, number>();
   private pausedUntil = 0;
 
   /** Returns whether that is news. */
   want(conversation: Id, seq: number): boolean {
-    if (seq <= (this.wanted.get(conversation) ?? 0)) return false;
+    if (seq <= Math.max(this.wanted.get(conversation) ?? 0, this.shownAt.get(conversation) ?? 0)) return false;
     this.wanted.set(conversation, seq);
     this.sent.delete(conversation);
     return true;
@@ -21,6 +24,12 @@ export class ReadRequests {
 
   /** The server's register is at `seq`. */
   shown(conversation: Id, seq: number): void {
+    this.shownAt.delete(conversation);
+    this.shownAt.set(conversation, seq);
+    for (const oldest of this.shownAt.keys()) {
+      if (this.shownAt.size <= READS_SHOWN_MAX) break;
+      this.shownAt.delete(oldest);
+    }
     if ((this.wanted.get(conversation) ?? 0) <= seq) {
       this.wanted.delete(conversation);
       this.sent.delete(conversation);
@@ -43,6 +52,7 @@ export class ReadRequests {
   reconnected(): void {
     this.pausedUntil = 0;
     this.sent.clear();
+    this.shownAt.clear(); // the server may have been set back
   }
 
   /** What to ask for now; it counts as asked. */
