@@ -69,9 +69,9 @@ def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
     few += 4 * sizes.live_pairs + 2 * options.slow + options.day_users
     stage.reserve(few)
-    users = 2 * len(sizes.many_windows)  # a pair's, in each scenario of its own
-    left = stage.reserve(few + max(users * sizes.many_pairs, options.connections), deadline)
-    return max(1, min(sizes.many_pairs, (left - few) // users))
+    # Those of a second large scenario are made when it begins: more users in the store take more memory while idle.
+    left = stage.reserve(few + max(2 * sizes.many_pairs, options.connections), deadline)
+    return max(1, min(sizes.many_pairs, (left - few) // 2))
 
 
 def _plays(
