@@ -15,8 +15,6 @@ from pathlib import Path
 from struct import Struct
 from typing import Any
 
-from rocksdict import WriteOptions
-
 from iris.bench.python_relay import PythonRelay, Tell
 from iris.core import frames as f
 from iris.store.rocks_db import batch_for, open_db
@@ -37,7 +35,6 @@ class StoredRelay(PythonRelay):
         """folder: where the database is made."""
         super().__init__(certificate, key, control, tell)
         self._db = open_db(folder / "rocks", create=True)
-        self._options = WriteOptions()
         self._commit, self._committing = 1, False
         self._batch = batch_for(self._commit)
         self._waiting: list[tuple[Any, ...]] = []  # answers to what is in the batch
@@ -75,7 +72,7 @@ class StoredRelay(PythonRelay):
 
     def _write(self) -> None:
         started = time.thread_time_ns()
-        self._db.write(self._batch, self._options)
+        self._db.write(self._batch)
         self._write_ns += time.thread_time_ns() - started
         self._durable, self._waiting = self._waiting, []
         self._commit += 1
