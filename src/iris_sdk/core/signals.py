@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-READS_SHOWN_MAX: Final = (
-    1024  # conversations whose shown position is remembered; above it the one shown longest ago goes
-)
+READS_SHOWN_MAX: Final = 1024  # conversations whose shown position is known; the one shown longest ago goes
 READS_IN_FLIGHT_MAX: Final = 32  # below the server's allowance for signals, also after a long time offline
 TYPING_ROWS_MAX: Final = 1024  # a row ends by itself after typing_ms; above this new ones are not shown
 
