@@ -1,8 +1,9 @@
 """What a shard node does all day in the background: wake users that need it, move the horizon, audit the books.
 
-Every user of the store is woken in turn (SWEEP_USERS a second), which expires messages and unlinks devices that
-were not seen; users with outbox rows are woken at the start. The audit goes round the loaded users: due must equal
-acked + pending + expired + cut + unlinked, to the last (row, device) pair.
+Every user of the store is woken in turn (SWEEP_USERS a step), which expires messages and unlinks devices that were
+not seen; users with outbox rows are woken at the start. The audit goes round the loaded users (AUDIT_USERS a step): due
+must equal acked + pending + expired + cut + unlinked, to the last (row, device) pair. Steps are small, for everybody's
+messages wait for one: it has the event loop for itself, and its users are read from the disk there.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from iris.core.user import User
 from iris.shard.node import ShardNode
 from iris.store.port import Store
 
-SWEEP_USERS: Final = 100
-AUDIT_USERS: Final = 1_000
+STEP_S: Final = 0.1
+SWEEP_USERS: Final = 10
+AUDIT_USERS: Final = 100
 HORIZON_WRITE_MS: Final = 60_000
 HORIZON = "horizon"
 
@@ -96,10 +98,11 @@ async def run(node: ShardNode, store: Store, horizon: Horizon, audit: Audit) -> 
     """Runs until cancelled."""
     async for user in store.users_with_outbox():
         node.receive([(user_unit(user), Wake(user))])
+        await asyncio.sleep(0)
     rounds = Rounds()
     while True:
         node.receive(rounds.wake(await store.users(rounds.after, SWEEP_USERS)))
         audit.step(lambda: [user for shard in node.shards for user in shard.users.values()])
         if rounds.horizon_due(node.turn.now.mono):
             node.turn.write(NodeRow(HORIZON, horizon.value))
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(STEP_S)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
+
 from iris.core.catalogue import Limits
 from iris.core.commands import Wake
 from iris.core.ids import invite_unit, user_unit
@@ -59,6 +61,33 @@ def test_no_more_than_loads_max_are_under_way_and_none_is_forgotten() -> None:
         await node.settle()
         assert (store.most, store.loaded, node.loads_waiting) == (2, 5, 0)
 
+    asyncio.run(case())
+
+
+def test_reads_of_an_embedded_store_let_others_have_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its reads do not wait for anything, so fifty of them in one go would hold up everybody's messages."""
+
+    async def case() -> None:
+        happened: list[str] = []
+
+        class Store(MemoryStore):
+            async def load_user(self, user: bytes) -> UserRows:
+                happened.append("read")
+                return await super().load_user(user)
+
+        async def other() -> None:
+            while happened.count("read") < 50:
+                happened.append("other")
+                await asyncio.sleep(0)
+
+        node = node_for(Store(), never)
+        node.receive([(user_unit(bytes(15) + bytes((n,))), Wake(bytes(15) + bytes((n,)))) for n in range(50)])
+        await asyncio.gather(node.settle(), other())
+        assert happened.count("read") == 50
+        assert "readread" not in "".join(happened)
+        assert len(node.residents) == 50
+
+    monkeypatch.setattr("iris.shard.node.READING_S", 0.0)
     asyncio.run(case())
 
 
