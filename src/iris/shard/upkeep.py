@@ -3,7 +3,8 @@
 Every user of the store is woken in turn (SWEEP_USERS a step), which expires messages and unlinks devices that were
 not seen; users with outbox rows are woken at the start. The audit goes round the loaded users (AUDIT_USERS a step): due
 must equal acked + pending + expired + cut + unlinked, to the last (row, device) pair. Steps are small, for everybody's
-messages wait for one: it has the event loop for itself, and its users are read from the disk there.
+messages wait for one: it has the event loop for itself, and its users are read from the disk there. After a round is a
+pause, so that a node with few users does not wake them all the time.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from iris.shard.node import ShardNode
 from iris.store.port import Store
 
 STEP_S: Final = 0.1
+PAUSE_S: Final = 1.0  # between two rounds
 SWEEP_USERS: Final = 10
 AUDIT_USERS: Final = 100
 HORIZON_WRITE_MS: Final = 60_000
@@ -101,8 +103,9 @@ async def run(node: ShardNode, store: Store, horizon: Horizon, audit: Audit) -> 
         await asyncio.sleep(0)
     rounds = Rounds()
     while True:
-        node.receive(rounds.wake(await store.users(rounds.after, SWEEP_USERS)))
+        users = await store.users(rounds.after, SWEEP_USERS)
+        node.receive(rounds.wake(users))
         audit.step(lambda: [user for shard in node.shards for user in shard.users.values()])
         if rounds.horizon_due(node.turn.now.mono):
             node.turn.write(NodeRow(HORIZON, horizon.value))
-        await asyncio.sleep(STEP_S)
+        await asyncio.sleep(STEP_S if users else PAUSE_S)

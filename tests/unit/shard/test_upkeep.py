@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
 from iris.core.catalogue import Limits
 from iris.core.commands import Wake
 from iris.core.ids import user_unit
-from iris.core.rows import UserRows
+from iris.core.rows import OutboxRegisterRow, UserRows
 from iris.core.turn import Now
 from iris.fabric.local import LocalFabric
 from iris.shard import upkeep
@@ -35,6 +36,28 @@ def test_the_horizon_is_written_at_the_start_and_then_now_and_again() -> None:
     assert not rounds.horizon_due(HORIZON_WRITE_MS - 1)
     assert rounds.horizon_due(HORIZON_WRITE_MS + 1)
     assert not rounds.horizon_due(HORIZON_WRITE_MS + 2)
+
+
+def test_users_with_something_on_its_way_are_woken_at_the_start_one_by_one() -> None:
+    """There may be many after a crash, and the event loop is for everybody."""
+    users = [bytes(15) + bytes((number,)) for number in range(30)]
+
+    async def case() -> None:
+        store = MemoryStore()
+        stored = asyncio.Event()
+        rows = [OutboxRegisterRow(user, b"u" + bytes(16), 1, bytes(32), 7) for user in users]
+        store.submit([*map(account, users), *rows], lambda error: stored.set())
+        await stored.wait()
+        node = ShardNode(store, LocalFabric(), Limits(), lambda: Now(0, 1_000_000, 0), lambda error: None)
+        running = asyncio.create_task(upkeep.run(node, store, Horizon(0, 0, 30, 2), Audit()))
+        seen = [0]
+        while len(node.residents) < len(users):
+            await asyncio.sleep(0)
+            seen.append(len(node.residents))
+        running.cancel()
+        assert all(after - before <= 2 for before, after in pairwise(seen))
+
+    asyncio.run(case())
 
 
 def test_every_user_is_woken_a_few_in_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
