@@ -107,7 +107,8 @@ class Mark:
         ring[slot] = by_id[message_id] = outcome
         if at > self.last_at:
             self.last_at = at
-        row = tuple.__new__(MarkRow, (user, sender, device, slot, self.ordinal, *outcome))
+        fields = (user, sender, device, slot, self.ordinal) + outcome  # noqa: RUF005  # unpacking makes a list first
+        row = tuple.__new__(MarkRow, fields)
         self.ordinal += 1
         self.stream, self.high = stream, client_seq
         return row

@@ -123,7 +123,7 @@ class Outbox:
             return
         del lane.registers[kind, topic]
         row = tuple.__new__(OutboxRegisterRow, (self.user, target, kind, topic, 0))
-        turn.writes.append(Gone(row))
+        turn.writes.append(tuple.__new__(Gone, (row,)))
         self._count(turn, -1)
         self._progress(turn, target, lane)
 

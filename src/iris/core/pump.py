@@ -112,7 +112,8 @@ def _deliver(session: Session, row: MessageRow, turn: Turn) -> None:
 
 def _frame(session: Session, row: MessageRow, prev: int) -> Deliver:
     # From row_kind to alg the fields are the row's, in its order; built without the record's own slow constructor.
-    return tuple.__new__(Deliver, (DELIVER, session.conn, row[1], prev, *row[2:12]))
+    fields = (DELIVER, session.conn, row[1], prev) + row[2:12]  # noqa: RUF005  # unpacking makes a list first
+    return tuple.__new__(Deliver, fields)
 
 
 def _send_register(session: Session, row: RegisterRow, turn: Turn) -> None:

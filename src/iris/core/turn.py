@@ -9,8 +9,6 @@ them durable, in commit order. Nothing here reads a clock or does I/O. Limits: `
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
-from functools import partial
 from typing import NamedTuple
 
 from iris.core.catalogue import Limits
@@ -55,15 +53,16 @@ class LoadPage(NamedTuple):
 Ask = LoadUser | LoadName | LoadMarks | LoadPage
 
 
-@dataclass(slots=True)
 class Effects:
     """What may happen when the commit is durable; each list in order, those of different edges in any."""
 
-    # edge -> frames and session records
-    edge: defaultdict[int, list[tuple[object, ...]]] = field(default_factory=partial(defaultdict, list))
-    units: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)  # (unit, command)
-    asks: list[Ask] = field(default_factory=list)
-    replies: list[tuple[int, Result]] = field(default_factory=list)  # (request id, result)
+    __slots__ = ("asks", "edge", "replies", "units")
+
+    def __init__(self) -> None:
+        self.edge: defaultdict[int, list[tuple[object, ...]]] = defaultdict(list)  # edge -> frames and session records
+        self.units: list[tuple[bytes, tuple[object, ...]]] = []  # (unit, command)
+        self.asks: list[Ask] = []
+        self.replies: list[tuple[int, Result]] = []  # (request id, result)
 
     def __bool__(self) -> bool:
         return bool(self.edge or self.units or self.asks or self.replies)

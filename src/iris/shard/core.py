@@ -11,7 +11,6 @@ The shell (node.py, or the simulator) gives the time, carries out what `take` an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from iris.core.catalogue import Limits
@@ -31,15 +30,17 @@ ANSWERS = {Loaded, NameLoaded, MarksLoaded, Paged}  # of the store; whole users 
 Note = Callable[[str, int, Sequence[Any]], None]  # told a trace point, the wall time, and the batch that passes it
 
 
-@dataclass(slots=True)
 class Out:
     """What a node wants done now, each list in order."""
 
-    edges: list[tuple[int, int, list[tuple[object, ...]]]] = field(default_factory=list)  # (edge, batch number, batch)
-    units: list[tuple[bytes, tuple[object, ...]]] = field(default_factory=list)
-    renewed: list[tuple[int, Renewed]] = field(default_factory=list)  # (edge, answer)
-    replies: list[tuple[int, Result]] = field(default_factory=list)
-    asks: list[Ask] = field(default_factory=list)
+    __slots__ = ("asks", "edges", "renewed", "replies", "units")
+
+    def __init__(self) -> None:
+        self.edges: list[tuple[int, int, list[tuple[object, ...]]]] = []  # (edge, batch number, batch)
+        self.units: list[tuple[bytes, tuple[object, ...]]] = []
+        self.renewed: list[tuple[int, Renewed]] = []  # (edge, answer)
+        self.replies: list[tuple[int, Result]] = []
+        self.asks: list[Ask] = []
 
 
 NOTHING = Out()  # what `take` hands over when there is nothing; a turn without anything to say is common
