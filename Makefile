@@ -29,6 +29,8 @@ CUTS ?= 20
 CREATIONS ?= 10
 FUZZ_SECONDS ?= 600
 PEBBLE := v2.10.3
+# What the wheel holds: the compiled modules where there are any, else the sources.
+AS_SHIPPED := PYTHONPATH=$(CURDIR)/target/compiled
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 # What maturin sets when it builds, so that clippy and maturin do not undo each other's PyO3.
@@ -57,10 +59,11 @@ web-if-possible:
 		|| echo "iris: the web client could not be built; everything else works without it" >&2; \
 	elif [ ! -e $(WEB_BUILT) ]; then echo "iris: no web client, because Node.js 20 or newer with npm is missing" >&2; fi
 
-build: $(VENV)/.dev web-if-possible ## the wheel, into dist/; then sees that it works by itself
+build: compiled web-if-possible ## the wheel, into dist/; then sees that it works by itself
 	@scripts/doctor.sh build
 	$(BIN)/maturin build --release --locked --out dist
-	@if [ -e $(WEB_BUILT) ]; then $(BIN)/python scripts/check_wheel.py; \
+	@$(BIN)/python -m scripts.pack_wheel
+	@if [ -e $(WEB_BUILT) ]; then $(BIN)/python -m scripts.check_wheel; \
 	else echo "iris: the wheel has no web client, because Node.js 20 or newer with npm is missing" >&2; fi
 
 check: setup lint ## lint and types, no tests
@@ -81,10 +84,10 @@ mutants: setup ## put known bugs in, one at a time: the simulator must catch eac
 	$(BIN)/python -m tests.mutants
 
 compiled: setup ## the hot Python modules as C extensions, into target/compiled, where there is a C compiler
-	@$(BIN)/python scripts/compile.py || [ $$? -eq 3 ]
+	@$(BIN)/python -m scripts.compile || [ $$? -eq 3 ]
 
 sim: compiled ## SEEDS=5000 simulated clusters (docs/simulator.md)
-	PYTHONPATH=$(CURDIR)/target/compiled $(BIN)/iris sim --seeds $(SEEDS)
+	$(AS_SHIPPED) $(BIN)/iris sim --seeds $(SEEDS)
 
 guard: setup ## instruction counts of fixed work against their baselines (docs/performance.md)
 	@$(BIN)/python -m bench.guard
@@ -119,7 +122,7 @@ test-web-here: $(SDK_TS)/node_modules/.stamp $(WEB)/node_modules/.stamp $(WEB_BU
 	elif [ ! -x $(BIN)/iris ]; then echo "iris: SKIPPED: Iris is not set up (make setup): the flows are not tested" >&2; \
 	else cd $(WEB) && CHROMIUM="$(CHROMIUM)" npm run --silent e2e -- $(REPORT:default=verbose)/flows.json; fi
 
-crash: setup ## kill -9 (KILLS=100) and power cuts (CUTS=20, need root) of a server under load
+crash: compiled ## kill -9 (KILLS=100) and power cuts (CUTS=20, need root) of a server under load
 	$(BIN)/python -m tests.chaos.kill --rounds $(KILLS)
 	$(BIN)/python -m tests.chaos.power --cuts $(CUTS) --creations $(CREATIONS)
 
@@ -140,20 +143,20 @@ pebble: ## Pebble, the ACME test server, for tests/integration/test_acme.py, whe
 		|| { command -v go >/dev/null && GOBIN=$(CURDIR)/target/tools GOFLAGS= go install github.com/letsencrypt/pebble/v2/cmd/pebble@$(PEBBLE); } \
 		|| echo "iris: no Pebble, and no Go to build it: its tests are skipped" >&2
 
-bench: setup ## every benchmark (15 minutes at most), then the figures of docs/performance.md
+bench: compiled ## every benchmark (15 minutes at most), then the figures of docs/performance.md
 	@mkdir -p target/bench
-	@$(BIN)/iris bench all --json $(BENCH_ARGS) >target/bench/figures.json; code=$$?; \
-	$(BIN)/python -m bench.peers --folder target/bench $(if $(findstring --quick,$(BENCH_ARGS)),--quick) >target/bench/peers.json; peers=$$?; \
+	@$(AS_SHIPPED) $(BIN)/iris bench all --json $(BENCH_ARGS) >target/bench/figures.json; code=$$?; \
+	$(AS_SHIPPED) $(BIN)/python -m bench.peers --folder target/bench $(if $(findstring --quick,$(BENCH_ARGS)),--quick) >target/bench/peers.json; peers=$$?; \
 	[ -s target/bench/figures.json ] && $(BIN)/python -m scripts.performance target/bench/figures.json target/bench/peers.json; \
 	exit $$((code + peers))
 
-bench-scale: setup ## cost as connections, a mailbox, data and time grow (30 minutes), then docs/performance-scale.md
+bench-scale: compiled ## cost as connections, a mailbox, data and time grow (30 minutes), then docs/performance-scale.md
 	@mkdir -p target/bench
-	@$(BIN)/iris bench scale --json $(BENCH_ARGS) >target/bench/scale.json; code=$$?; \
+	@$(AS_SHIPPED) $(BIN)/iris bench scale --json $(BENCH_ARGS) >target/bench/scale.json; code=$$?; \
 	[ -s target/bench/scale.json ] && $(BIN)/python -m scripts.performance_scale target/bench/scale.json; exit $$code
 
-soak: setup ## load with churn for SECONDS (600): is everything flat, and nothing lost?
-	$(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)
+soak: compiled ## load with churn for SECONDS (600): is everything flat, and nothing lost?
+	$(AS_SHIPPED) $(BIN)/python -m iris_torture.soak --seconds $(SECONDS) $(SOAK_ARGS)
 
 fmt: $(VENV)/.dev ## format Python and Rust
 	$(BIN)/ruff check --quiet --fix

@@ -2,7 +2,8 @@
 
     python scripts/check_wheel.py [WHEEL]        the newest wheel of dist/ by default
 
-It must hold the web client and serve it, with its policy, from a folder that knows nothing of this checkout.
+It must hold the web client and serve it, with its policy, from a folder that knows nothing of this checkout. Compiled
+modules that it holds must be those that run.
 """
 
 from __future__ import annotations
@@ -49,6 +50,12 @@ def install(wheel: Path, folder: Path) -> Path:
     return folder / "bin"
 
 
+def runs_sources(bin_folder: Path, folder: Path) -> bool:
+    """Whether the installed Iris takes no notice of compiled modules."""
+    words = [str(bin_folder / "python"), "-I", "-c", "import iris; print(iris.is_compiled())"]
+    return subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True).stdout.strip() != "True"
+
+
 def serve(bin_folder: Path, folder: Path) -> list[str]:
     """Start it, ask for the page and its script; returns what is wrong."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("IRIS_", "PYTHON"))}
@@ -93,15 +100,19 @@ def main() -> int:
     """Exit status."""
     wheel = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else newest()
     with zipfile.ZipFile(wheel) as packed:
+        compiled = any("__mypyc." in name for name in packed.namelist())
         if lacking := missing(packed.namelist()):
             print(f"iris: {wheel.name} lacks of the web client: {', '.join(lacking)} (make web)", file=sys.stderr)
             return 1
     with tempfile.TemporaryDirectory(prefix="iris-wheel-") as folder:
-        wrong = serve(install(wheel, Path(folder) / "venv"), Path(folder))
+        bin_folder = install(wheel, Path(folder) / "venv")
+        wrong = serve(bin_folder, Path(folder))
+        if compiled and runs_sources(bin_folder, Path(folder)):
+            wrong.append("its compiled modules are not what runs")
     for what in wrong:
         print(f"iris: {wheel.name}: {what}", file=sys.stderr)
     if not wrong:
-        print(f"iris: {wheel.name} installs by itself and serves its web client")
+        print(f"iris: {wheel.name} installs by itself and serves its web client{', compiled' if compiled else ''}")
     return 1 if wrong else 0
 
 

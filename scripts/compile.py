@@ -1,7 +1,7 @@
 """Compile the hot Python modules with mypyc: the same sources, typed, as C extensions. Into target/compiled.
 
-    .venv/bin/python scripts/compile.py
-    PYTHONPATH=target/compiled .venv/bin/iris sim --seeds 5000
+    .venv/bin/python -m scripts.compile
+    PYTHONPATH=target/compiled .venv/bin/iris serve
 
 The tree is a copy of src/ with an extension module beside each compiled source; Python takes the extension first. What
 is compiled behaves the same (tests/resilience/test_compiled.py compares traces), but its functions cannot be replaced
@@ -23,9 +23,10 @@ OUT = ROOT / "target" / "compiled"
 STAMP = OUT / ".stamp"
 FOLDERS = ("iris/core", "iris/edge", "iris_sdk/core", "iris_sim", "iris_sim/judge")
 FILES = (
-    "iris/fabric/port.py", "iris/shard/core.py", "iris/shard/edges.py", "iris/shard/upkeep.py", "iris/store/checks.py",
-    "iris/store/codec.py", "iris/store/contents.py", "iris/store/keys.py", "iris/store/memory_rows.py",
-    "iris_sdk/ids.py", "iris_sdk/rows.py", "iris_sdk/store.py",
+    "iris/bench/python_relay.py", "iris/bench/stored_relay.py", "iris/fabric/port.py", "iris/shard/core.py",
+    "iris/shard/edges.py", "iris/shard/inbox.py", "iris/shard/trace.py", "iris/shard/upkeep.py",
+    "iris/store/batches.py", "iris/store/checks.py", "iris/store/codec.py", "iris/store/contents.py",
+    "iris/store/keys.py", "iris/store/memory_rows.py", "iris_sdk/ids.py", "iris_sdk/rows.py", "iris_sdk/store.py",
 )  # fmt: skip
 # Left to the interpreter: shells with tasks, what patches others, what is met once in a run, what inherits from list.
 INTERPRETED = {
@@ -67,6 +68,11 @@ def is_current() -> bool:
     return STAMP.exists() and STAMP.read_text() == fingerprint()
 
 
+def extensions() -> list[Path]:
+    """What was compiled."""
+    return sorted(path for path in OUT.rglob("*.so") if not path.name.startswith("_engine."))
+
+
 def main() -> int:
     """Compile, unless the tree is current. Where nothing can be compiled, an old tree goes: it would be run unseen."""
     if is_current():
@@ -83,6 +89,7 @@ def main() -> int:
     shutil.copytree(ROOT / "src", OUT, ignore=shutil.ignore_patterns("__pycache__", "web_assets"))
     setup = SETUP.format(files=modules(), config=str(ROOT / "pyproject.toml"), level=os.environ.get("OPT", "1"))
     (OUT / "setup.py").write_text(setup)
+    (OUT / "iris" / "web_assets").symlink_to(ROOT / "src" / "iris" / "web_assets")  # may be built later
     log = ROOT / "target" / "compile.log"
     with log.open("wb") as out:
         command = [sys.executable, "setup.py", "build_ext", "--inplace", f"--parallel={os.cpu_count()}"]

@@ -32,10 +32,11 @@ def origin(document: Mapping[str, Any], file_systems: Sequence[str] = ()) -> str
     machine, versions = document["machine"], document["versions"]
     memory = "" if machine["memory_mb"] is None else f", {machine['memory_mb'] / 1024:.0f} GB"
     systems = "".join(f", {name}" for name in file_systems)
+    compiled = ", hot modules compiled" if document.get("compiled") else ""
     return (
         f"`{document['command']}` at {document['at']}, commit {document['commit']}: {machine['cpus']} CPUs"
         f" ({machine['cpu']}){memory}, Linux {machine['kernel']}{systems}, Python {versions['python']}, rocksdict"
-        f" {versions.get('rocksdict', '-')}. Load average at the end of the run: {machine['load_average']}.\n"
+        f" {versions.get('rocksdict', '-')}{compiled}. Load average at the end of the run: {machine['load_average']}.\n"
     )
 
 

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iris import __version__, observe
+from iris import __version__, is_compiled, observe
 from iris.admin import AdminServer, measure_lag
 from iris.admin_socket import AdminError, AdminSocket
 from iris.certificates import Certificates, Identity, spelled
@@ -271,6 +271,7 @@ class Node:
         return observe.node_stats(
             self.node, [shell.edge for shell in self.edges], self.engines, self.audit,
             {
+                "iris_compiled": is_compiled(),
                 "iris_http_refused_total": self._http_refused.total(),
                 "iris_http_hashes_waiting": self.passwords.waiting,
                 "iris_http_rate_rows": self._app.state.service.rates.rows,

@@ -28,6 +28,7 @@ HELP = {
     "iris_refused_total": "Sends, frames and requests that were refused, by error of docs/reference/errors.md",
     "iris_closed_total": "connections that Iris closed, by close code of docs/reference/errors.md",
     "iris_messages_total": "messages by stage: received, accepted, delivered, acked",
+    "iris_compiled": "1: the hot modules run compiled; 0: as sources, which do the same and take longer",
     CONSERVATION: "rows times devices since the store was created, by what became of them",
 }
 SYNC_BUCKETS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 5.0)

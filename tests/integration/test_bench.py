@@ -37,7 +37,7 @@ def measured(*words: str, folder: Path) -> dict[str, Any]:
     done = bench(*words, folder=folder)
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
-    assert document.keys() == {"at", "command", "commit", "versions", "machine", "scenarios"}
+    assert document.keys() == {"at", "command", "commit", "compiled", "versions", "machine", "scenarios"}
     assert list(folder.iterdir()) == [], "the data folder is gone"
     (scenario,) = document["scenarios"]
     return dict(scenario)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from scripts.compile import is_current
+from tests.support.server import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPILED = ROOT / "target" / "compiled"
@@ -41,3 +44,12 @@ def test_what_is_compiled_does_what_its_source_does() -> None:
     assert interpreted[0] == "False False"
     assert compiled[1:] == interpreted[1:]
     assert len(compiled) == 1 + SEEDS
+
+
+def test_a_server_that_a_test_starts_is_the_one_that_is_shipped(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as server:
+        admin = next(line.split()[-1] for line in server.lines if line.startswith("iris: admin on "))
+        text = httpx.get(f"{admin}/metrics", trust_env=False).text
+    told = re.search(r"^iris_compiled (\S+)$", text, re.MULTILINE)
+    assert told is not None
+    assert float(told[1]) == is_current()

@@ -1,4 +1,8 @@
-"""A real Iris server in a process of its own, for end-to-end tests: `iris serve`, as shipped, on a free port."""
+"""A real Iris server in a process of its own, for end-to-end tests: `iris serve`, as shipped, on a free port.
+
+As shipped means with compiled modules where `make compiled` has made them from the sources as they are. A `module` of
+its own replaces functions, which compiled modules do not let happen: it runs the sources.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,20 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+
+from scripts.compile import OUT, is_current
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 STOP_S = 30.0
+
+
+@cache
+def has_compiled() -> bool:
+    """Whether there are compiled modules of these sources. Looked at once: it reads every source."""
+    return is_current()
 
 
 @dataclass
@@ -66,7 +79,10 @@ class Server:
     def start(self) -> Server:
         """Start and wait until it serves; fails with what it printed."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("IRIS_")}
-        environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
+        before = [str(OUT)] if self.module == "iris" and has_compiled() else []
+        environment["PYTHONPATH"] = os.pathsep.join(
+            [*before, str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
+        )
         environment |= self.environment
         self.process = subprocess.Popen(
             self.command(),

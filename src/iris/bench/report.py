@@ -126,6 +126,7 @@ def document(scenarios: list[dict[str, Any]]) -> dict[str, Any]:
         "command": " ".join(["iris", *sys.argv[1:]]),
         "commit": probe.commit(),
         "versions": {"iris": iris.__version__, "python": sys.version.split()[0], **_libraries()},
+        "compiled": iris.is_compiled(),
         "machine": probe.machine(),
         "scenarios": [{**scenario, "budgets": verdicts(scenario)} for scenario in scenarios],
     }

@@ -42,7 +42,7 @@ class StoredRelay(PythonRelay):
         self._write_ns = 0
         self._synced = os.eventfd(0)
         self._others[self._synced] = self._on_synced
-        self._thread = SyncThread(lambda: None)
+        self._disk = SyncThread(lambda: None)
 
     def run(self) -> None:
         """Until `control` ends."""
@@ -50,7 +50,7 @@ class StoredRelay(PythonRelay):
         try:
             super().run()
         finally:
-            self._thread.stop()
+            self._disk.stop()
             self._db.close()
 
     def _release(self, out: list[tuple[Any, ...]]) -> None:
@@ -77,7 +77,7 @@ class StoredRelay(PythonRelay):
         self._durable, self._waiting = self._waiting, []
         self._commit += 1
         self._batch, self._committing = batch_for(self._commit), True
-        self._thread.put(lambda: self._db.flush_wal(True), self._report)
+        self._disk.put(lambda: self._db.flush_wal(True), self._report)
 
     def _report(self, error: Exception | None) -> None:
         """In the sync thread. A failed sync is never answered, and the load says so."""

@@ -18,13 +18,12 @@ from pathlib import Path
 
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
-from iris.core.rows import CutMailbox, DropMark, DropUnit, Gone, MarkRow, MessageRow, NameRow, UserRows, Write
+from iris.core.rows import MarkRow, MessageRow, NameRow, UserRows, Write
 from iris.store import rocks_read as read
-from iris.store.codec import ENCODERS, encode
+from iris.store.batches import batch_of
 from iris.store.folder import FolderLock, Identity
-from iris.store.keys import UNIT_PREFIXES, BadRow, after, key_of, mailbox_range, marks_device, unit
 from iris.store.port import Durable, StoreError, StoreFailed, StoreStats
-from iris.store.rocks_db import batch_for, close_db, translate
+from iris.store.rocks_db import close_db, translate
 from iris.store.sync_thread import IDLE_SECONDS, SyncThread
 from iris.store.witness import Witness
 
@@ -84,7 +83,7 @@ class RocksStore:
             raise RuntimeError("the store is closed" if self._closed else "the last commit was not reported yet")
         loop = asyncio.get_running_loop()
         commit = self._commit + 1
-        batch = _batch(commit, writes)
+        batch = batch_of(commit, writes)
         self._done = done
         self._commit = commit
         self._rows += len(writes)
@@ -129,7 +128,7 @@ class RocksStore:
 
     def _write_when_possible(self, commit: int, writes: Sequence[Write]) -> None:
         # Ends: compaction catches up, or RocksDB fails and the write raises something else than a stall.
-        while not self._try_write(_batch(commit, writes)):  # anew: a batch is used up by a write that was put off
+        while not self._try_write(batch_of(commit, writes)):  # anew: a batch is used up by a write that was put off
             time.sleep(STALL_WAIT_SECONDS)
 
     def _sync(self) -> None:
@@ -254,37 +253,3 @@ class RocksStore:
             if self._failed is None:
                 self._witness.close()
                 self._lock.close()
-
-
-def _batch(commit: int, writes: Sequence[Write]) -> WriteBatch:
-    batch = batch_for(commit)
-    encoder_of, put = ENCODERS.get, batch.put
-    try:
-        for write in writes:
-            encoder = encoder_of(type(write))
-            if encoder is not None:
-                put(*encoder(write))
-            else:
-                _delete(batch, write)
-    except BadRow:
-        raise
-    except Exception:
-        encode(write)  # type: ignore[arg-type]  # says what is wrong with it
-        raise
-    return batch
-
-
-def _delete(batch: WriteBatch, write: Write) -> None:
-    if isinstance(write, Gone):
-        del batch[key_of(write.row)]
-    elif isinstance(write, CutMailbox):
-        batch.delete_range(*mailbox_range(write.user, -1, write.upto))
-    elif isinstance(write, DropMark):
-        prefix = marks_device(write.user, write.sender, write.device)
-        batch.delete_range(prefix, after(prefix))
-    elif isinstance(write, DropUnit):
-        for part in UNIT_PREFIXES:
-            prefix = unit(part, write.user)
-            batch.delete_range(prefix, after(prefix))
-    else:
-        raise BadRow(f"{type(write).__name__} is no write")

@@ -36,6 +36,7 @@ def test_the_document_says_where_it_was_measured() -> None:
     assert [verdict["met"] for verdict in scenario["budgets"]] == [False]
     assert found["machine"]["cpus"] == len(os.sched_getaffinity(0))
     assert "iris" in found["versions"]
+    assert found["compiled"] is False  # tests run the sources
 
 
 def test_cpu_is_counted_by_thread_and_in_all() -> None:
