@@ -53,3 +53,17 @@ def test_a_server_that_a_test_starts_is_the_one_that_is_shipped(tmp_path: Path) 
     told = re.search(r"^iris_compiled (\S+)$", text, re.MULTILINE)
     assert told is not None
     assert float(told[1]) == is_current()
+
+
+def test_compiled_or_not_a_figure_names_the_commit() -> None:
+    if not is_current():
+        pytest.skip("nothing is compiled here, or not what the sources say (make compiled)")
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", "from iris.bench.probe import commit; print(commit())"],
+            env={**os.environ, "PYTHONPATH": str(source)}, capture_output=True, text=True, check=True,
+        ).stdout
+        for source in (COMPILED, ROOT / "src")
+    ]  # fmt: skip
+    assert said[0] == said[1]
+    assert (ROOT / ".git").exists() == (said[0] != "None\n")

@@ -125,7 +125,8 @@ def machine() -> dict[str, object]:
 
 def commit() -> str | None:
     """The checkout's commit, with "+" when files have changed; None outside of a checkout."""
-    root = Path(__file__).resolve().parents[3]
+    folder = Path(__file__).resolve().parents[2]  # src, or target/compiled
+    root = folder.parents[1] if folder.name == "compiled" else folder.parent
     git = ["git", "-C", str(root)]
     try:
         if not (root / ".git").exists():
