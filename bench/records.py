@@ -12,9 +12,9 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from struct import Struct
 from typing import Final
 
+from iris.bench.stored_relay import SLOTS, pack_mark, pack_mark_key, pack_message_key
 from iris.core.commands import SendIn
 from iris.core.frames import SEND, Send
 from iris.core.mark import Outcome
@@ -53,16 +53,13 @@ def rows(messages: int) -> None:
         encode_mark(MARK)
 
 
-_message_key, _mark_key, _mark = Struct(">c16sQ").pack, Struct(">c32sB").pack, Struct(">16sQ").pack
-
-
 def rows_of_the_floor(messages: int) -> None:
-    """The same as the floor writes them (src/iris/bench/stored_relay.py)."""
+    """The same as the floor writes them."""
     for number in range(messages):
-        _message_key(b"M", WHERE[16:], AT)
+        pack_message_key(b"M", WHERE[16:], AT)
         WHERE + PAYLOAD  # the value
-        _mark_key(b"K", WHERE, number % 32)
-        _mark(NAME, AT)
+        pack_mark_key(b"K", WHERE, number % SLOTS)
+        pack_mark(NAME, AT)
 
 
 def microseconds(work: Callable[[int], None]) -> float:

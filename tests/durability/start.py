@@ -1,4 +1,4 @@
-"""Starts the writer (writer.py) as a process of its own."""
+"""Starts the writer (writer.py) as a process of its own, on the store as shipped."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+
+from tests.support.shipped import shipped_path
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -15,7 +17,7 @@ def start_writer(path: Path, commits: int, rows: int = 1, **environment: str) ->
     return subprocess.Popen(
         [sys.executable, "-m", "tests.durability.writer", str(path), str(commits), str(rows)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}/src", **environment},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*shipped_path(), f"{ROOT}/src"]), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

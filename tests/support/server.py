@@ -1,7 +1,6 @@
 """A real Iris server in a process of its own, for end-to-end tests: `iris serve`, as shipped, on a free port.
 
-As shipped means with compiled modules where `make compiled` has made them from the sources as they are. A `module` of
-its own replaces functions, which compiled modules do not let happen: it runs the sources.
+A `module` of its own replaces functions: it runs the sources (see shipped.py).
 """
 
 from __future__ import annotations
@@ -15,20 +14,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 
-from scripts.compile import OUT, is_current
+from tests.support.shipped import shipped_path
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
 STOP_S = 30.0
-
-
-@cache
-def has_compiled() -> bool:
-    """Whether there are compiled modules of these sources. Looked at once: it reads every source."""
-    return is_current()
 
 
 @dataclass
@@ -79,7 +71,7 @@ class Server:
     def start(self) -> Server:
         """Start and wait until it serves; fails with what it printed."""
         environment = {key: value for key, value in os.environ.items() if not key.startswith("IRIS_")}
-        before = [str(OUT)] if self.module == "iris" and has_compiled() else []
+        before = shipped_path() if self.module == "iris" else ()
         environment["PYTHONPATH"] = os.pathsep.join(
             [*before, str(ROOT), *filter(None, [environment.get("PYTHONPATH")])]
         )

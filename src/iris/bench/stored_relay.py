@@ -21,11 +21,11 @@ from iris.store.rocks_db import batch_for, open_db
 from iris.store.sync_thread import SWITCH_INTERVAL_S, SyncThread
 
 SLOTS = 32  # outcomes that are kept of a sender
-_message_key = Struct(">c16sQ").pack  # receiver, seq
-_mark_key = Struct(">c32sB").pack  # both users, slot
-_mark = Struct(">16sQ").pack  # message id, seq
-_cursor_key = Struct(">c16s").pack
-_cursor = Struct(">Q").pack
+pack_message_key = Struct(">c16sQ").pack  # receiver, seq
+pack_mark_key = Struct(">c32sB").pack  # both users, slot
+pack_mark = Struct(">16sQ").pack  # message id, seq
+pack_cursor_key = Struct(">c16s").pack
+pack_cursor = Struct(">Q").pack
 
 
 class StoredRelay(PythonRelay):
@@ -59,13 +59,13 @@ class StoredRelay(PythonRelay):
             kind = frame[0]
             if kind == f.DELIVER:
                 _, _, seq, _, _, conversation, _, _, _, _, _, payload, _, _ = frame
-                put(_message_key(b"M", conversation[16:], seq), conversation + payload)
+                put(pack_message_key(b"M", conversation[16:], seq), conversation + payload)
             elif kind == f.ACCEPTED:
                 _, _, conversation, _, client_seq, name, seq, _ = frame
-                put(_mark_key(b"K", conversation, client_seq % SLOTS), _mark(name, seq))
+                put(pack_mark_key(b"K", conversation, client_seq % SLOTS), pack_mark(name, seq))
             elif kind == f.RECEIPT:
                 _, _, _, _, conversation, seq, _ = frame
-                put(_cursor_key(b"U", conversation[16:]), _cursor(seq))
+                put(pack_cursor_key(b"U", conversation[16:]), pack_cursor(seq))
         self._waiting += out
         if self._waiting and not self._committing:
             self._write()
