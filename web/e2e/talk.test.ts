@@ -113,6 +113,7 @@ test("a block ends it, and the sender is told that it did not arrive", async () 
   await ada.write("Are you there?");
   await ada.seesState("Are you there?", "refused");
   await bob.page.locator(".blocked-bar").getByRole("button", { name: "Unblock" }).click();
+  await bob.box().waitFor(); // the server has lifted it: what is sent sooner is refused again
   await ada.message("Are you there?").getByRole("button", { name: "Send again" }).click();
   await bob.sees("Are you there?");
 });
