@@ -18,6 +18,7 @@ from typing import Any
 
 from iris.bench.report import SHOWN, VERDICTS
 from iris.bench.report import table as shown
+from iris.bench.rounds import TOLD
 from scripts.pages import DOCS, between, number, origin, table, write
 from scripts.plots import plot
 
@@ -56,6 +57,8 @@ def figures(document: Document) -> str:
     messages = [one for one in scenarios if "msgs_per_s" in one]
     systems = sorted({one["configuration"]["file_system"] for one in scenarios if "configuration" in one})
     parts = [origin(document, systems), "### Budgets\n", _budgets(scenarios)]
+    repeated = _rounds(scenarios)
+    parts += ["### Rounds\n", repeated] if repeated else []
     beside = beside_peers(document)
     parts += ["### Beside other servers\n", beside] if beside else []
     kept = kept_by_peers(document)
@@ -81,6 +84,17 @@ def _budgets(scenarios: Sequence[Scenario]) -> str:
             bound, value = f"{sign} {verdict['budget']:,g}", number(verdict["measured"])
             rows.append([f"`{one['name']}`", meaning, value, bound, VERDICTS[verdict["met"]]])
     return table(["scenario", "figure", "measured", "budget", "verdict"], rows)
+
+
+def _rounds(scenarios: Sequence[Scenario]) -> str:
+    """What every round said, where there were several; the one that stands everywhere else is the middle one."""
+    names = [name for name in TOLD if any(name in told for one in scenarios for told in one.get("rounds", ()))]
+    rows = [
+        [f"`{one['name']}`", str(place), *(number(told.get(name)) for name in names)]
+        for one in scenarios
+        for place, told in enumerate(one.get("rounds", ()), start=1)
+    ]
+    return table(["scenario", "round", *(_meaning(name) for name in names)], rows) if rows else ""
 
 
 def reconnects(scenarios: Sequence[Scenario]) -> str:

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
+import iris
 from iris import _engine
 from iris.bench.errors import BenchError
 
@@ -87,14 +88,13 @@ class BenchServer:
 
     def start(self) -> None:
         """Start and wait until it serves. Raises BenchError with what it printed when it does not."""
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("IRIS_")}
         self._process = subprocess.Popen(
             self.command(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment,
+            env=environment(),
             cwd=self.folder,  # no iris.toml there: nothing but the defaults
         )
         said: queue.Queue[str | None] = queue.Queue()
@@ -155,6 +155,18 @@ class BenchServer:
             self._lines.append(line)
             said.put(line)
         said.put(None)
+
+
+def environment() -> dict[str, str]:
+    """Of the server: ours without settings of Iris, and with the code that we run.
+
+    It starts in another folder, from which a relative PYTHONPATH would lead to other code than ours, such as the
+    sources instead of what was compiled from them.
+    """
+    found = {key: value for key, value in os.environ.items() if not key.startswith("IRIS_")}
+    ours = str(Path(iris.__file__).resolve().parents[1])
+    found["PYTHONPATH"] = os.pathsep.join([ours, *filter(None, [found.get("PYTHONPATH")])])
+    return found
 
 
 def pem(label: str, der: bytes) -> str:

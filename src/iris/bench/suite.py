@@ -17,6 +17,7 @@ from iris.bench.options import Options
 from iris.bench.pairs import pace
 from iris.bench.presence import presence
 from iris.bench.report import Progress
+from iris.bench.rounds import by_name
 from iris.bench.server import BenchServer
 from iris.bench.slow import slow
 from iris.bench.stage import Stage
@@ -27,19 +28,23 @@ Scenario = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What differs between a full run and a quick one. register_s: when it is over, fewer users must do."""
+    """What differs between a full run and a quick one. register_s: when it is over, fewer users must do.
 
+    pairs_rounds: how often the scenarios of `pairs` are measured, in turns; a pace that is named again likewise.
+    """
+
+    pairs_rounds: int = 3
     many_pairs: int = 5000
     many_windows: tuple[int, ...] = (1, 8)
     register_s: float = 240.0
     storm_rate: int = 1000
-    paced_percents: tuple[int, ...] = (10, 25, 50, 75)
+    paced_percents: tuple[int, ...] = (10, 25, 50, 75, 50, 50)
     device_pairs: int = 25
     live_pairs: int = 25
     live_rate: int = 500
 
 
-QUICK = Sizes(many_windows=(1,), register_s=90.0, paced_percents=(), device_pairs=10)
+QUICK = Sizes(pairs_rounds=1, many_windows=(1,), register_s=90.0, paced_percents=(), device_pairs=10)
 
 
 def quick_options(options: Options) -> Options:
@@ -49,7 +54,9 @@ def quick_options(options: Options) -> Options:
 
 
 def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
-    """All scenarios in turn. One that fails has its `error` instead of figures; the others go on."""
+    """All scenarios in turn, of those with several rounds the middle one. One that fails has its `error` instead of
+    figures; the others go on.
+    """
     with BenchServer(options.folder, {}) as server:
         stage = Stage(server, progress)
         # More of them wait longer for each other.
@@ -60,13 +67,15 @@ def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
         for name, play in _plays(stage, options, sizes, many, found):
             found.append(outcome(name, play))
         server.stop()
-    return found
+    return by_name(found)
 
 
 def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
     deadline = time.monotonic() + sizes.register_s
-    few = (6 + 2 * len(sizes.paced_percents)) * options.pairs + 2 * options.late + options.users
+    few = (
+        2 * (2 * sizes.pairs_rounds + len(sizes.paced_percents) + 1) * options.pairs + 2 * options.late + options.users
+    )
     few += 4 * sizes.live_pairs + 2 * options.slow + options.day_users
     stage.reserve(few)
     # Those of a second large scenario are made when it begins: more users in the store take more memory while idle.
@@ -84,10 +93,10 @@ def _plays(
     yield "idle", partial(idle_beside_floor, stage, idlers)
     yield "presence", partial(presence, stage, replace(options, watchers=min(options.watchers, stage.left)))
     few = [replace(options, window=1), replace(options, window=8)]
-    for chosen in [*few, *(replace(many, window=window) for window in sizes.many_windows)]:
+    for chosen in [*sizes.pairs_rounds * few, *(replace(many, window=window) for window in sizes.many_windows)]:
         yield f"pairs-{chosen.pairs}-{pace(chosen)}", partial(pairs_beside_floor, stage, chosen)
     names = {f"pairs-{chosen.pairs}-{pace(chosen)}" for chosen in few}
-    full = max((one.get("msgs_per_s", 0.0) for one in found if one["name"] in names), default=0.0)
+    full = max((one.get("msgs_per_s", 0.0) for one in by_name(found) if one["name"] in names), default=0.0)
     for percent in sizes.paced_percents if full else ():
         rate = max(1, int(full * percent / 100))
         yield f"paced-{percent}", partial(paced_beside_floor, stage, replace(options, rate=rate), percent)

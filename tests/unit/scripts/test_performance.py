@@ -44,6 +44,18 @@ def test_figures_have_budget_and_verdict() -> None:
     assert "ext4" in text
 
 
+def test_rounds_have_a_table_of_their_own() -> None:
+    told = [{"server_cpu_us_per_msg": cost, "p99_ms": 7.5} for cost in (40.0, 30.5)]
+    text = performance.figures(document([scenario("pairs-100-w1", msgs_per_s=1.0, rounds=told)]))
+    assert (
+        "| scenario | round | server CPU per message, µs (all threads, user and system) | Send to Deliver, p99 ms |"
+        in text
+    )
+    assert "| `pairs-100-w1` | 1 | 40 | 7.5 |" in text
+    assert "| `pairs-100-w1` | 2 | 30.5 | 7.5 |" in text
+    assert "### Rounds" not in performance.figures(example())
+
+
 def test_cores_for_a_storm_are_the_cost_of_a_log_in_times_their_number() -> None:
     costs = {"server_cpu_us": 400.0, "python_cpu_us": 150.5, "engine_cpu_us": 249.5, "floor_cpu_us": 200.0}
     text = performance.figures(document([scenario("login", **costs)]))
