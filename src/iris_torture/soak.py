@@ -40,8 +40,8 @@ SETTINGS = ("limits.logins_per_address_per_minute_max=100000",)  # all users com
 TOLERANCES = {
     "file descriptors": Tolerance(0.1, 24, "devices and bad clients come and go; RocksDB keeps its files open"),
     "threads": Tolerance(0.0, 2, "pools are full after the warm-up"),
-    "memory, MB": Tolerance(0.05, 200, "RocksDB fills memtables (4 of 32 MiB) and its cache (64 MiB), and keeps them"),
-    "… the rest, MB": Tolerance(0.05, 40, "the allocator keeps a flushed memtable (32 MiB); rows have limits"),
+    "memory, MB": Tolerance(0.05, 200, "RocksDB fills memtables (16 of 8 MiB) and its cache (64 MiB), and keeps them"),
+    "… the rest, MB": Tolerance(0.05, 40, "the allocator keeps flushed memtables (32 MiB); rows have limits"),
     "queued items": Tolerance(0.5, 200, "a burst is 40 messages, and some devices are away"),
     "loop lag, ms": Tolerance(1.0, 10, "other work on the machine"),
     "commit to durable, ms": Tolerance(1.0, 20, "the disk is shared"),

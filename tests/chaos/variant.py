@@ -2,7 +2,7 @@
 
     VARIANT=small python -m tests.chaos.variant serve …
 
-small       memory tables of 128 KiB: table files, their writing and their compaction all the time
+small       memory tables of 64 KiB, four to a table file: table files, their writing and their compaction all the time
 unsynced    a commit is reported without its fdatasync: a power cut loses it, a kill does not
 clock       the clock is an hour behind as soon as the file $CLOCK_BACK is there
 early       a commit is reported before it is written: a kill loses it
@@ -27,7 +27,7 @@ EARLY_S = 0.3
 
 def small() -> None:
     """What takes hours of default settings happens every few seconds."""
-    rocks_db.MEMTABLE_BYTES = 1 << 17
+    rocks_db.MEMTABLE_BYTES = 1 << 16
 
 
 def clock() -> None:

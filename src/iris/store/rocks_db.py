@@ -38,7 +38,11 @@ from iris.store.keys import META, after
 from iris.store.port import StoreDamaged, StoreError, StoreFailed, StoreLocked
 
 MIB = 1 << 20
-MEMTABLE_BYTES = 32 * MIB  # one of at most four; also what a restart has to read back
+# Many small memory tables, four of which become one table file: a row finds its place in a small one through fewer steps
+# that miss the CPU's caches. A large one would take half as much time again (docs/performance-history.md).
+MEMTABLE_BYTES = 8 * MIB
+MEMTABLES_MERGED = 4
+MEMTABLES_MAX = 16  # all together are also the most that a restart has to read back
 CACHE_BYTES = 64 * MIB
 OPEN_FILES_MAX = 512  # table files; the rest of the file limit belongs to connections
 META_COMMIT, META_EPOCH, META_SCHEMA = META + b"commit", META + b"epoch", META + b"schema"
@@ -54,8 +58,9 @@ def options(*, create: bool = False) -> Options:
     o.set_bytes_per_sync(MIB)  # table files: write back steadily, or their final sync stalls ours
     o.set_paranoid_checks(True)
     o.set_write_buffer_size(MEMTABLE_BYTES)
-    o.set_max_write_buffer_number(4)
-    o.set_max_total_wal_size(4 * MEMTABLE_BYTES)
+    o.set_min_write_buffer_number_to_merge(MEMTABLES_MERGED)
+    o.set_max_write_buffer_number(MEMTABLES_MAX)
+    o.set_max_total_wal_size(MEMTABLES_MAX * MEMTABLE_BYTES)
     o.set_level_zero_file_num_compaction_trigger(4)
     o.set_level_zero_slowdown_writes_trigger(30)
     o.set_level_zero_stop_writes_trigger(50)

@@ -242,7 +242,9 @@ def test_our_options_hold_at_every_open(tmp_path: Path) -> None:
         db.close()
         text = max((tmp_path / "db").glob("OPTIONS-*"), key=lambda file: file.name).read_text()
         for line in (
-            "write_buffer_size=33554432",
+            "write_buffer_size=8388608",
+            "min_write_buffer_number_to_merge=4",
+            "max_write_buffer_number=16",
             "compression=kLZ4Compression",
             "wal_recovery_mode=kPointInTimeRecovery",
             "wal_bytes_per_sync=0",
