@@ -38,8 +38,8 @@ from iris.store.keys import META, after
 from iris.store.port import StoreDamaged, StoreError, StoreFailed, StoreLocked
 
 MIB = 1 << 20
-# Many small memory tables, four of which become one table file: a row finds its place in a small one through fewer steps
-# that miss the CPU's caches. A large one would take half as much time again (docs/performance-history.md).
+# Many small memory tables, four of which become one table file: a row finds its place in a small one through fewer
+# steps that miss the CPU's caches. A large one takes half as much time again (docs/performance-history.md).
 MEMTABLE_BYTES = 8 * MIB
 MEMTABLES_MERGED = 4
 MEMTABLES_MAX = 16  # all together are also the most that a restart has to read back
