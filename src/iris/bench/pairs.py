@@ -88,7 +88,9 @@ def client_figures(result: dict[str, Any]) -> dict[str, Any]:
     counts, histograms = result["counts"], result["histograms"]
     accepted = counts.get("accepted", 0)
     if not accepted:
-        raise BenchError("no message was accepted in the measured time: give it more --seconds")
+        refused = counts.get("refused", 0)
+        why = f"{refused} Sends were refused: take more --pairs" if refused else "give it more --seconds"
+        raise BenchError(f"no message was accepted in the measured time: {why}")
     seconds = histograms["measured"][-1][0] / 1e9
     return {
         "msgs_per_s": round(accepted / seconds, 1),
