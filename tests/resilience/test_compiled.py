@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from scripts.compile import is_current
+from tests.support.engine import eventually
 from tests.support.server import serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,9 @@ def test_what_is_compiled_does_what_its_source_does() -> None:
 
 def test_a_server_that_a_test_starts_is_the_one_that_is_shipped(tmp_path: Path) -> None:
     with serving(tmp_path / "data") as server:
-        admin = next(line.split()[-1] for line in server.lines if line.startswith("iris: admin on "))
+        told_where = "iris: admin on "  # the line after the one that `serving` waits for
+        eventually(lambda: any(line.startswith(told_where) for line in server.lines), "it said where its metrics are")
+        admin = next(line.split()[-1] for line in server.lines if line.startswith(told_where))
         text = httpx.get(f"{admin}/metrics", trust_env=False).text
     told = re.search(r"^iris_compiled (\S+)$", text, re.MULTILINE)
     assert told is not None
