@@ -73,9 +73,8 @@ def suite(options: Options, sizes: Sizes, progress: Progress) -> list[Scenario]:
 def _register(stage: Stage, options: Options, sizes: Sizes) -> int:
     """Make the users of all scenarios; how many pairs the largest can have. It can be fewer than asked for."""
     deadline = time.monotonic() + sizes.register_s
-    few = (
-        2 * (2 * sizes.pairs_rounds + len(sizes.paced_percents) + 1) * options.pairs + 2 * options.late + options.users
-    )
+    plays = 2 * sizes.pairs_rounds + len(sizes.paced_percents) + 1  # of options.pairs; the last one is the storm
+    few = 2 * plays * options.pairs + 2 * options.late + options.users
     few += 4 * sizes.live_pairs + 2 * options.slow + options.day_users
     stage.reserve(few)
     # Those of a second large scenario are made when it begins: more users in the store take more memory while idle.
