@@ -19,6 +19,7 @@ pub mod http;
 pub mod limits;
 mod listener;
 pub mod load;
+pub mod log_sync;
 mod pipe;
 pub mod proxy;
 mod slab;

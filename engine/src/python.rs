@@ -16,6 +16,7 @@ use crate::floor::{Done, Relay};
 use crate::handover::Event;
 use crate::limits::Limits;
 use crate::load;
+use crate::log_sync;
 use crate::proxy::Network;
 use crate::stats::STATES;
 use crate::{sys, tls};
@@ -163,6 +164,44 @@ impl Engine {
         stats.set_item("cpu_seconds_total", cpu.iter().sum::<f64>())?;
         stats.set_item("thread_cpu_seconds", cpu)?;
         Ok(stats)
+    }
+}
+
+/// The thread that makes RocksDB's log durable; see log_sync.rs.
+#[pyclass(frozen, module = "iris._engine")]
+struct LogSync(log_sync::LogSync);
+
+#[pymethods]
+impl LogSync {
+    #[new]
+    fn new(folder: PathBuf) -> PyResult<Self> {
+        Ok(Self(log_sync::LogSync::new(folder)?))
+    }
+
+    fn fileno(&self) -> i32 {
+        self.0.fd()
+    }
+
+    fn sync(&self) -> PyResult<()> {
+        if self.0.sync() {
+            return Ok(());
+        }
+        Err(EngineError::new_err(
+            "the last outcome was not taken yet, or the thread was stopped",
+        ))
+    }
+
+    fn take<'py>(&self, py: Python<'py>) -> Option<(Option<Bound<'py, PyAny>>, f64)> {
+        let outcome = self.0.take()?;
+        let error = outcome.result.err().map(|error| {
+            let error = PyErr::from(Error::Io(error));
+            error.into_value(py).into_bound(py).into_any()
+        });
+        Some((error, outcome.seconds))
+    }
+
+    fn stop(&self, py: Python<'_>) {
+        py.detach(|| self.0.stop());
     }
 }
 
@@ -436,6 +475,7 @@ fn relay(
 #[pymodule]
 fn _engine(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Engine>()?;
+    module.add_class::<LogSync>()?;
     module.add("EngineError", module.py().get_type::<EngineError>())?;
     module.add_function(wrap_pyfunction!(source_digest, module)?)?;
     module.add_function(wrap_pyfunction!(self_signed, module)?)?;

@@ -13,7 +13,6 @@ import gc
 import os
 import secrets
 import signal
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -46,7 +45,6 @@ from iris.shard.authority import NodeAuthority
 from iris.shard.node import ShardNode
 from iris.store import StoreError, open_store
 from iris.store.port import Store
-from iris.store.sync_thread import SWITCH_INTERVAL_S
 from iris.wire.engine import EnginePort, open_engine
 
 EXIT_STORE_FAILED = 3
@@ -120,7 +118,6 @@ class Node:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
-            sys.setswitchinterval(SWITCH_INTERVAL_S)
             await self._stop.wait()
         finally:
             self._ready = False

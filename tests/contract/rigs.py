@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
 from iris.store import Store
 from iris.store.memory import MemoryStore
 from iris.store.rocks_open import open_rocks
+from tests.support.log_sync import GatedSync
 
 DEADLINE_SECONDS = 30
 
@@ -69,31 +68,22 @@ class RocksRig:
 
     def __init__(self, path: Path) -> None:
         self._path = str(path / "store")
-        self._gate = threading.Event()
-        self._gate.set()
-        self._failing = False
-        self.store = open_rocks(self._path, num_shards=16, sync=self._sync)
-
-    def _sync(self, real: Callable[[], None]) -> None:
-        assert self._gate.wait(DEADLINE_SECONDS)
-        if self._failing:
-            raise OSError("the disk said no")
-        real()
+        self._sync = GatedSync()
+        self.store = open_rocks(self._path, num_shards=16, log_sync=self._sync)
 
     def hold(self) -> None:
-        self._gate.clear()
+        self._sync.hold()
 
     def release(self) -> None:
-        self._gate.set()
+        self._sync.release()
 
     def fail(self) -> None:
-        self._failing = True
+        self._sync.fail(OSError(5, "the disk said no"))
 
     def reopen(self) -> Store:
         self.store.close()
-        self.store = open_rocks(self._path, sync=self._sync)
+        self.store = open_rocks(self._path, log_sync=self._sync)
         return self.store
 
     def end(self) -> None:
-        self._gate.set()
         self.store.close()

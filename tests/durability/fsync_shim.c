@@ -6,7 +6,8 @@
  *   FSYNC_SHIM_DELAY_MS  waits before the sync
  *   FSYNC_SHIM_FAIL_AT   the n-th sync fails with EIO and does not sync; 0 or unset: none
  *   FSYNC_SHIM_CONTROL   when this file appears, the next sync fails with EIO, once (the file is removed)
- *   FSYNC_SHIM_COUNT     a line "call errno path" is appended to this file for every sync meant
+ *   FSYNC_SHIM_COUNT     a line "call errno bytes path" is appended to this file for every sync meant;
+ *                        bytes: how long the file was before the sync
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,7 +55,7 @@ static int must_fail(long call)
     return control != NULL && unlink(control) == 0;
 }
 
-static void note(const char *name, int error, const char *path)
+static void note(const char *name, int error, long bytes, const char *path)
 {
     const char *file = getenv("FSYNC_SHIM_COUNT");
     char line[PATH_MAX + 64];
@@ -64,7 +66,7 @@ static void note(const char *name, int error, const char *path)
     fd = open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (fd < 0)
         return;
-    n = snprintf(line, sizeof line, "%s %d %s\n", name, error, path);
+    n = snprintf(line, sizeof line, "%s %d %ld %s\n", name, error, bytes, path);
     if (write(fd, line, (size_t)n) < 0)
         n = 0;
     close(fd);
@@ -75,6 +77,8 @@ static int sync_or_not(const char *name, int fd)
     sync_call real = (sync_call)dlsym(RTLD_NEXT, name);
     const char *delay = getenv("FSYNC_SHIM_DELAY_MS");
     char path[PATH_MAX];
+    struct stat found;
+    long bytes;
     int result, error;
 
     if (!is_meant(fd, path))
@@ -85,14 +89,15 @@ static int sync_or_not(const char *name, int fd)
         while (nanosleep(&wait, &wait) != 0 && errno == EINTR)
             ;
     }
+    bytes = fstat(fd, &found) == 0 ? (long)found.st_size : -1;
     if (must_fail(atomic_fetch_add(&calls, 1) + 1)) {
-        note(name, EIO, path);
+        note(name, EIO, bytes, path);
         errno = EIO;
         return -1;
     }
     result = real(fd);
     error = result == 0 ? 0 : errno;
-    note(name, error, path);
+    note(name, error, bytes, path);
     errno = error;
     return result;
 }

@@ -7,8 +7,18 @@ import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 SOURCE = Path(__file__).with_name("fsync_shim.c")
+
+
+class Sync(NamedTuple):
+    """One sync of a file."""
+
+    call: str
+    error: int  # errno; 0: it worked
+    size: int  # bytes that the file had before
+    file: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +47,12 @@ class FsyncShim:
         """The next sync fails with EIO, once."""
         self.control.touch()
 
-    def syncs(self) -> list[tuple[str, int, str]]:
-        """Every sync so far: call, errno (0: it worked), file name."""
+    def syncs(self) -> list[Sync]:
+        """Every sync so far."""
         if not self.counts.exists():
             return []
-        lines = [line.split(" ", 2) for line in self.counts.read_text(encoding="utf-8").splitlines()]
-        return [(name, int(error), os.path.basename(path)) for name, error, path in lines]
+        lines = [line.split(" ", 3) for line in self.counts.read_text(encoding="utf-8").splitlines()]
+        return [Sync(call, int(error), int(size), os.path.basename(path)) for call, error, size, path in lines]
 
 
 def build_fsync_shim(build: Path, folder: Path) -> FsyncShim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import resource
 import time
 from pathlib import Path
@@ -37,9 +38,26 @@ def test_every_commit_is_one_fdatasync_of_the_log(tmp_path: Path) -> None:
         said, complaint = writer.communicate(timeout=60)
     assert said.split()[-1] == "50", complaint
     syncs = shim.syncs()
-    assert {(name, error) for name, error, _ in syncs} == {("fdatasync", 0)}
+    assert {(sync.call, sync.error) for sync in syncs} == {("fdatasync", 0)}
     assert len(syncs) == 51  # the raised epoch, and each commit
-    assert len({file for _, _, file in syncs}) == 1
+    assert len({sync.file for sync in syncs}) == 1
+
+
+def test_a_commit_is_synced_where_it_lies_when_rocksdb_begins_new_log_files(tmp_path: Path) -> None:
+    path, shim = shim_for(tmp_path)
+    with start_writer(path, 0, 3, WRITER_FLUSH_EVERY="3", **shim.environment()) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        last = 0
+        while last < 50:
+            last = int(writer.stdout.readline())
+            ends = [(int(sync.file.removesuffix(".log")), sync.size) for sync in shim.syncs()]
+            # Each report stands for a file that has grown since the last one, or for a newer file.
+            assert len(ends) > last
+            assert all(one < other for one, other in itertools.pairwise(ends))
+        writer.kill()
+    assert len({number for number, _ in ends}) >= 50 // 3
+    assert set(range(1, 50 * 3 + 1)) <= set(numbers(path))
 
 
 def test_nothing_is_reported_before_a_slow_sync_is_over(tmp_path: Path) -> None:
@@ -66,7 +84,7 @@ def test_a_failed_sync_is_reported_not_retried_and_nothing_is_lost(tmp_path: Pat
     assert lines[-1].startswith("failed: ")
     assert "Input/output error" in lines[-1]
     syncs = shim.syncs()
-    assert [error for _, error, _ in syncs] == [0] * 20 + [5]  # and none after it, not even at exit
+    assert [sync.error for sync in syncs] == [0] * 20 + [5]  # and none after it, not even at exit
     assert set(range(1, 39)) <= set(numbers(path))
 
 
@@ -84,7 +102,7 @@ def test_a_failure_on_demand(tmp_path: Path) -> None:
     *more, last = said.splitlines()
     assert last.startswith("failed: ")
     reported = max([reported, *map(int, more)])
-    assert [error for _, error, _ in shim.syncs()] == [0] * (reported + 1) + [5]
+    assert [sync.error for sync in shim.syncs()] == [0] * (reported + 1) + [5]
     assert set(range(1, reported + 1)) <= set(numbers(path))
 
 
@@ -104,5 +122,5 @@ def test_a_disk_that_takes_no_more_is_reported_and_nothing_is_lost(tmp_path: Pat
     assert last.startswith("failed: ")
     assert "File too large" in last
     reported = max([reported, *map(int, more)])
-    assert all(error == 0 for _, error, _ in shim.syncs())
+    assert all(sync.error == 0 for sync in shim.syncs())
     assert set(range(1, reported * 20 + 1)) <= set(numbers(path))

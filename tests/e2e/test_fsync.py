@@ -42,7 +42,7 @@ def test_no_accepted_and_no_deliver_before_the_disk_has_it(tmp_path: Path) -> No
                 assert time.monotonic() - started >= DELAY_S
                 await task
                 assert heard[0] - started >= DELAY_S
-        assert any(name == "fdatasync" for name, _, _ in shim.syncs())
+        assert any(sync.call == "fdatasync" for sync in shim.syncs())
 
     try:
         server.start()

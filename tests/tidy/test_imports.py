@@ -17,7 +17,7 @@ SHELLS = {"edge", "shard", "http"}
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "wire": {"core", "_engine"},
-    "store": {"core"},
+    "store": {"core", "_engine"},
     "fabric": {"core"},
     "edge": PORTS,
     "shard": PORTS,

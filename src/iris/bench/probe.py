@@ -53,7 +53,7 @@ def _group(name: str, main: bool) -> str:
         return "python"  # the event loop: every rule of Iris runs here
     if name.startswith("iris-io"):
         return "engine"
-    return "rocksdb" if name.startswith("rocksdb") else "other"  # other: the sync thread, pools
+    return "rocksdb" if name.startswith("rocksdb") else "other"  # other: the log's sync, pools
 
 
 def _stat(pid: int) -> list[str]:

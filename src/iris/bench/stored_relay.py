@@ -8,17 +8,15 @@ what a message costs in Python on RocksDB before the first rule.
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 from pathlib import Path
 from struct import Struct
 from typing import Any
 
+from iris._engine import LogSync
 from iris.bench.python_relay import PythonRelay, Tell
 from iris.core import frames as f
 from iris.store.rocks_db import batch_for, open_db
-from iris.store.sync_thread import SWITCH_INTERVAL_S, SyncThread
 
 SLOTS = 32  # outcomes that are kept of a sender
 pack_message_key = Struct(">c16sQ").pack  # receiver, seq
@@ -40,13 +38,11 @@ class StoredRelay(PythonRelay):
         self._waiting: list[tuple[Any, ...]] = []  # answers to what is in the batch
         self._durable: list[tuple[Any, ...]] = []  # ... in the commit under way
         self._write_ns = 0
-        self._synced = os.eventfd(0)
-        self._others[self._synced] = self._on_synced
-        self._disk = SyncThread(lambda: None)
+        self._disk = LogSync(folder / "rocks")
+        self._others[self._disk.fileno()] = self._on_synced
 
     def run(self) -> None:
         """Until `control` ends."""
-        sys.setswitchinterval(SWITCH_INTERVAL_S)
         try:
             super().run()
         finally:
@@ -77,15 +73,15 @@ class StoredRelay(PythonRelay):
         self._durable, self._waiting = self._waiting, []
         self._commit += 1
         self._batch, self._committing = batch_for(self._commit), True
-        self._disk.put(lambda: self._db.flush_wal(True), self._report)
-
-    def _report(self, error: Exception | None) -> None:
-        """In the sync thread. A failed sync is never answered, and the load says so."""
-        if error is None:
-            os.eventfd_write(self._synced, 1)
+        self._disk.sync()
 
     def _on_synced(self) -> None:
-        os.eventfd_read(self._synced)
+        outcome = self._disk.take()
+        if outcome is None:
+            return
+        error, _ = outcome
+        if error is not None:
+            raise error
         self._committing = False
         self._engine.send(self._durable)
         if self._waiting:

@@ -1,9 +1,10 @@
 """The store on RocksDB: one write batch per commit, one fdatasync per commit, reads from memory or disk.
 
 `submit` writes the batch to the log at once (RocksDB holds the GIL while it does, so another thread would not help)
-and leaves the sync to a thread of its own; the report comes back through the event loop. A failed write or sync ends
-the store: it is reported once, nothing is tried again, and everything after raises StoreFailed. Opening, creating and
-checking the folder is rocks_open.py's business, copies of it are copies.py's.
+and leaves the sync to a thread that never needs the interpreter (`iris._engine.LogSync`); its outcome makes a
+descriptor readable, for which the event loop waits. A failed write or sync ends the store: it is reported once, nothing
+is tried again, and everything after raises StoreFailed. Opening, creating and checking the folder is rocks_open.py's
+business, copies of it are copies.py's.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 from rocksdict import Rdict, WriteBatch, WriteOptions
 
@@ -22,13 +24,28 @@ from iris.core.rows import MarkRow, MessageRow, NameRow, UserRows, Write
 from iris.store import rocks_read as read
 from iris.store.batches import batch_of
 from iris.store.folder import FolderLock, Identity
+from iris.store.helper import Helper
 from iris.store.port import Durable, StoreError, StoreFailed, StoreStats
 from iris.store.rocks_db import close_db, translate
-from iris.store.sync_thread import IDLE_SECONDS, SyncThread
 from iris.store.witness import Witness
 
 STALL_WAIT_SECONDS = 0.005  # between two tries of a write that RocksDB put off
-SyncHook = Callable[[Callable[[], None]], None]
+
+
+class LogSyncer(Protocol):
+    """Makes what was written to the log durable, one commit at a time; `iris._engine.LogSync` is the one in use."""
+
+    def fileno(self) -> int:
+        """Readable when an outcome can be taken."""
+
+    def sync(self) -> None:
+        """Begin. Raises EngineError while the last outcome was not taken."""
+
+    def take(self) -> tuple[OSError | None, float] | None:
+        """The outcome, once: the error if there was one, and the seconds it took. None while there is none."""
+
+    def stop(self) -> None:
+        """Finish what was begun; its outcome can be taken then. Blocks."""
 
 
 class RocksStore:
@@ -46,23 +63,22 @@ class RocksStore:
         lock: FolderLock,
         witness: Witness,
         epoch: int,
-        sync: SyncHook | None = None,
+        log_sync: LogSyncer,
     ) -> None:
-        """`sync` wraps the real sync, in the sync thread: tests hold, delay or fail it."""
         self._db, self._path, self._identity, self._lock = db, path, identity, lock
         self._witness, self._epoch = witness, epoch
         self._commit = self._synced = witness.commit
-        self._sync_hook = sync
+        self._log_sync = log_sync
         self._write_options = WriteOptions()
-        self._write_options.no_slowdown = True  # a stall would hold the GIL; we wait for it in the thread instead
+        self._write_options.no_slowdown = True  # a stall would hold the GIL; the helper waits for it instead
         self._done: Durable | None = None
         self._failed: StoreError | None = None
         self._closed = False
         self._busy = threading.Lock()  # a backup reads what close would take away
-        self._witness_at = time.monotonic()
         self._commits = self._rows = self._bytes = self._syncs = self._stalls = 0
         self._sync_seconds = self._sync_seconds_max = self._write_seconds = 0.0
-        self._thread = SyncThread(self._sync_witness)
+        self._helper = Helper(self._sync_witness)
+        self._loop: asyncio.AbstractEventLoop | None = None  # the one that waits for the sync's outcome
 
     @property
     def epoch(self) -> int:
@@ -82,6 +98,8 @@ class RocksStore:
         if self._done is not None or self._closed:
             raise RuntimeError("the store is closed" if self._closed else "the last commit was not reported yet")
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._listen(loop)
         commit = self._commit + 1
         batch = batch_of(commit, writes)
         self._done = done
@@ -89,28 +107,23 @@ class RocksStore:
         self._rows += len(writes)
         self._bytes += batch.size_in_bytes()
         try:
-            stalled = not self._try_write(batch)
+            if self._try_write(batch):
+                self._log_sync.sync()
+            else:
+                self._helper.put(lambda: self._write_when_possible(commit, writes), self._written_late)
         except Exception as error:
             self._failed = self._failure(error)
-            loop.call_soon(self._settle, commit, self._failed)  # `done` is never called before submit returns
-            return
+            loop.call_soon(self._settle)  # `done` is never called before submit returns
 
-        def job() -> None:
-            if stalled:
-                self._write_when_possible(commit, writes)
-            self._sync()
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._deafen()
+        loop.add_reader(self._log_sync.fileno(), self._take_outcome)
+        self._loop = loop
 
-        def report(error: Exception | None) -> None:
-            if error is None:
-                self._synced = commit
-            else:
-                self._failed = self._failure(error)
-            with suppress(RuntimeError):  # the loop is closed, and with it whoever would hear of it
-                loop.call_soon_threadsafe(self._settle, commit, self._failed)
-            if time.monotonic() - self._witness_at >= IDLE_SECONDS:
-                self._sync_witness()
-
-        self._thread.put(job, report)
+    def _deafen(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.remove_reader(self._log_sync.fileno())
+        self._loop = None
 
     def _try_write(self, batch: WriteBatch) -> bool:
         """Whether the batch was written; False when RocksDB wants us to wait (nothing of it is written then)."""
@@ -131,20 +144,38 @@ class RocksStore:
         while not self._try_write(batch_of(commit, writes)):  # anew: a batch is used up by a write that was put off
             time.sleep(STALL_WAIT_SECONDS)
 
-    def _sync(self) -> None:
-        started = time.perf_counter()
-        if self._sync_hook is None:
-            self._db.flush_wal(True)
-        else:
-            self._sync_hook(lambda: self._db.flush_wal(True))
-        seconds = time.perf_counter() - started
+        self._log_sync.sync()
+
+    def _written_late(self, error: Exception | None) -> None:
+        """In the helper: the write that RocksDB had put off was done and its sync has begun, or it failed."""
+        if error is not None:
+            self._failed = self._failure(error)
+            with suppress(RuntimeError):  # the loop is closed, and with it whoever would hear of it
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._settle)
+
+    def _take_outcome(self) -> None:
+        """In the event loop: a sync has ended."""
+        if self._note_outcome():
+            self._settle()
+
+    def _note_outcome(self) -> bool:
+        """Whether there was an outcome. What it says of the last commit is known then."""
+        outcome = self._log_sync.take()
+        if outcome is None:
+            return False
+        error, seconds = outcome
         self._syncs += 1
         self._sync_seconds += seconds
         self._sync_seconds_max = max(self._sync_seconds_max, seconds)
+        if error is None:
+            self._synced = self._commit
+        else:
+            self._failed = self._failure(error)
+        return True
 
     def _sync_witness(self) -> None:
-        """In the sync thread."""
-        self._witness_at = time.monotonic()
+        """In the helper."""
         if self._failed is None and not self._closed and self._witness.dirty:
             try:
                 self._witness.sync()
@@ -155,12 +186,13 @@ class RocksStore:
         failed = translate(error, self._path)
         return failed if isinstance(failed, StoreFailed) else StoreFailed(str(failed))
 
-    def _settle(self, commit: int, error: StoreError | None) -> None:
+    def _settle(self) -> None:
         """In the event loop: the commit is durable, or lost."""
         done, self._done = self._done, None
+        error = self._failed
         if error is None and not self._closed:  # close has noted it itself
             try:
-                self._witness.write(commit)
+                self._witness.write(self._commit)
             except OSError as problem:
                 error = self._failed = self._failure(problem)
         if error is None:
@@ -240,7 +272,13 @@ class RocksStore:
         """
         if self._closed:
             return
-        self._thread.stop()
+        self._helper.stop()
+        self._log_sync.stop()
+        loop = self._loop
+        self._deafen()
+        if self._note_outcome() and loop is not None:
+            with suppress(RuntimeError):  # the loop is closed, and with it whoever would hear of it
+                loop.call_soon_threadsafe(self._settle)
         with self._busy:
             self._closed = True
             if self._failed is None:

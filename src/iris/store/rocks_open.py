@@ -10,12 +10,13 @@ apart is what the witness is for.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rocksdict import Rdict, WriteBatch
 
+from iris._engine import LogSync
 from iris.core.ids import EPOCH_MAX
 from iris.store.contents import Contents, differs
 from iris.store.folder import (
@@ -39,7 +40,7 @@ from iris.store.folder import (
 )
 from iris.store.migrate import SCHEMA, STEPS, Change, Step, migrate
 from iris.store.port import StoreDamaged, StoreError, StoreFailed, StoreForeign
-from iris.store.rocks import RocksStore, SyncHook
+from iris.store.rocks import LogSyncer, RocksStore
 from iris.store.rocks_db import (
     META_COMMIT,
     META_EPOCH,
@@ -62,7 +63,7 @@ def open_rocks(
     path: str,
     *,
     num_shards: int | None = None,
-    sync: SyncHook | None = None,
+    log_sync: Callable[[Path], LogSyncer] = LogSync,
     schema: int = SCHEMA,
     steps: Sequence[Step] = STEPS,
 ) -> RocksStore:
@@ -87,7 +88,7 @@ def open_rocks(
             identity = _create(folder, SHARDS_DEFAULT if num_shards is None else num_shards, schema)
         _usable(folder, identity, num_shards)
         inspect(folder, identity, schema)
-        store = _open_ready(folder, identity, lock, sync, schema, steps)
+        store = _open_ready(folder, identity, lock, log_sync, schema, steps)
     except BaseException:
         lock.close()
         raise
@@ -225,11 +226,17 @@ def judge(db: Rdict, folder: Path, identity: Identity, witness: int, schema: int
 
 
 def _open_ready(
-    folder: Path, identity: Identity, lock: FolderLock, sync: SyncHook | None, schema: int, steps: Sequence[Step]
+    folder: Path,
+    identity: Identity,
+    lock: FolderLock,
+    log_sync: Callable[[Path], LogSyncer],
+    schema: int,
+    steps: Sequence[Step],
 ) -> RocksStore:
     shutil.rmtree(folder / COPY, ignore_errors=True)  # of a backup that was cut short
+    syncer = log_sync(folder / ROCKS)
     db, witness, epoch = open_for_writing(folder, identity, 1, schema, steps)
-    return RocksStore(db, folder, identity, lock, witness, epoch, sync)
+    return RocksStore(db, folder, identity, lock, witness, epoch, syncer)
 
 
 def open_for_writing(

@@ -1,24 +1,26 @@
-"""What only the RocksDB adapter has: the sync thread, stalls, the witness, creation, closing."""
+"""What only the RocksDB adapter has: the sync off the loop, stalls, the witness, creation, closing."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import shutil
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from iris._engine import LogSync
 from iris.core.rows import CutMailbox
 from iris.store import StoreError, StoreFailed, StoreForeign, folder, open_store
+from iris.store.helper import Helper
 from iris.store.rocks import RocksStore
 from iris.store.rocks_db import Cursor, open_db, options, scan_prefix
 from iris.store.rocks_open import open_rocks
-from iris.store.sync_thread import SyncThread
 from iris.store.witness import Witness
+from tests.support.log_sync import GatedSync
 from tests.support.store_rows import ADA, BOB, commit, message
 
 DEADLINE_SECONDS = 30
@@ -33,21 +35,15 @@ def witness_of(path: Path) -> int:
 
 def test_the_event_loop_goes_on_while_the_disk_does_not(tmp_path: Path) -> None:
     async def case() -> None:
-        begun, go_on = threading.Event(), threading.Event()
-
-        def slow(real: Callable[[], None]) -> None:
-            begun.set()
-            assert threading.current_thread() is not threading.main_thread()
-            assert go_on.wait(DEADLINE_SECONDS)
-            real()
-
-        store = open_rocks(str(tmp_path / "s"), sync=slow)
+        sync = GatedSync()
+        sync.hold()
+        store = open_rocks(str(tmp_path / "s"), log_sync=sync)
         reported: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
         store.submit([message(ADA, 1)], reported.set_result)
-        await asyncio.to_thread(begun.wait, DEADLINE_SECONDS)
+        assert sync.begun == 1
         assert not reported.done()
         assert witness_of(tmp_path / "s") == 2  # not before the sync
-        go_on.set()
+        sync.release()
         assert await asyncio.wait_for(reported, DEADLINE_SECONDS) is None
         assert witness_of(tmp_path / "s") == 3  # and before the report
         store.close()
@@ -92,7 +88,7 @@ def test_a_stall_is_waited_for_off_the_loop_and_loses_nothing(tmp_path: Path) ->
 
 
 def test_the_witness_is_synced_when_nothing_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iris.store.sync_thread.IDLE_SECONDS", 0.01)
+    monkeypatch.setattr("iris.store.helper.TICK_SECONDS", 0.01)
     synced = threading.Event()
     real = Witness.sync
 
@@ -129,14 +125,11 @@ def test_a_witness_that_cannot_be_written_is_a_failure(tmp_path: Path, monkeypat
 
 
 def test_after_a_failure_nothing_is_synced_again_not_even_by_close(tmp_path: Path) -> None:
-    tries = []
-
-    def broken(real: Callable[[], None]) -> None:
-        tries.append(1)
-        raise OSError(5, "Input/output error")
+    sync = GatedSync()
+    sync.fail(OSError(5, "Input/output error"))
 
     async def case() -> RocksStore:
-        store = open_rocks(str(tmp_path / "s"), sync=broken)
+        store = open_rocks(str(tmp_path / "s"), log_sync=sync)
         with pytest.raises(StoreFailed, match="Input/output error"):
             await commit(store, [message(ADA, 1)])
         return store
@@ -145,16 +138,16 @@ def test_after_a_failure_nothing_is_synced_again_not_even_by_close(tmp_path: Pat
     size = {file: file.stat().st_size for file in (tmp_path / "s" / "rocks").glob("*.[ls]*")}
     store.close()
     store.close()
-    assert tries == [1]
+    assert sync.begun == 1
     assert {file: file.stat().st_size for file in (tmp_path / "s" / "rocks").glob("*.[ls]*")} == size
     assert witness_of(tmp_path / "s") == 2
     with pytest.raises(StoreError, match="in use"):  # until the process ends
         open_store(str(tmp_path / "s"))
 
 
-def test_the_sync_thread_reports_what_a_job_raised_and_goes_on() -> None:
+def test_the_helper_reports_what_a_job_raised_and_goes_on() -> None:
     reported: list[Exception | None] = []
-    thread = SyncThread(lambda: None)
+    thread = Helper(lambda: None)
 
     def broken() -> None:
         raise ValueError("no")
@@ -163,6 +156,36 @@ def test_the_sync_thread_reports_what_a_job_raised_and_goes_on() -> None:
     thread.put(lambda: None, reported.append)
     thread.stop()
     assert [type(error) for error in reported] == [ValueError, type(None)]
+
+
+def test_the_helper_ticks_though_jobs_keep_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("iris.store.helper.TICK_SECONDS", 0.0)
+    done: list[str] = []
+    helper = Helper(lambda: done.append("tick"))
+    for _ in range(3):
+        helper.put(lambda: done.append("job"), lambda error: None)
+    helper.stop()
+    assert [a + " " + b for a, b in itertools.pairwise(done)].count("job tick") == 3
+
+
+def test_a_store_reports_to_the_loop_that_submits(tmp_path: Path) -> None:
+    store = open_rocks(str(tmp_path / "s"))
+    for number in (1, 2):
+        asyncio.run(commit(store, [message(ADA, number)]))  # each has a loop of its own
+    store.close()
+    assert store.stats().commits == 2
+
+
+def test_a_log_that_is_not_where_it_should_be_is_a_failure(tmp_path: Path) -> None:
+    """Nothing is called durable whose bytes were not found."""
+
+    async def case() -> None:
+        store = open_rocks(str(tmp_path / "s"), log_sync=lambda folder: LogSync(folder.parent))
+        with pytest.raises(StoreFailed, match="holds what was just written"):
+            await commit(store, [message(ADA, 1)])
+        store.close()
+
+    asyncio.run(case())
 
 
 CREATION_STEPS = ["write_identity", "open_db", "_write", "close_db", "sync_folder", "second write_identity"]
