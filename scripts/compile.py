@@ -23,14 +23,15 @@ OUT = ROOT / "target" / "compiled"
 STAMP = OUT / ".stamp"
 FOLDERS = ("iris/core", "iris/edge", "iris_sdk/core", "iris_sim", "iris_sim/judge")
 FILES = (
-    "iris/bench/python_relay.py", "iris/bench/stored_relay.py", "iris/fabric/port.py", "iris/shard/core.py",
-    "iris/shard/edges.py", "iris/shard/inbox.py", "iris/shard/trace.py", "iris/shard/upkeep.py",
-    "iris/store/batches.py", "iris/store/checks.py", "iris/store/codec.py", "iris/store/contents.py",
-    "iris/store/keys.py", "iris/store/memory_rows.py", "iris_sdk/ids.py", "iris_sdk/rows.py", "iris_sdk/store.py",
+    "iris/bench/python_relay.py", "iris/bench/stored_relay.py", "iris/fabric/local.py", "iris/fabric/port.py",
+    "iris/shard/core.py", "iris/shard/edges.py", "iris/shard/inbox.py", "iris/shard/node.py", "iris/shard/trace.py",
+    "iris/shard/upkeep.py", "iris/store/batches.py", "iris/store/checks.py", "iris/store/codec.py",
+    "iris/store/contents.py", "iris/store/keys.py", "iris/store/memory_rows.py", "iris/store/rocks.py",
+    "iris/store/witness.py", "iris_sdk/ids.py", "iris_sdk/rows.py", "iris_sdk/store.py",
 )  # fmt: skip
-# Left to the interpreter: shells with tasks, what patches others, what is met once in a run, what inherits from list.
+# Left to the interpreter: what patches others, what is met once in a run, what inherits from list.
 INTERPRETED = {
-    "iris/core/tables.py", "iris/edge/shell.py", "iris_sim/command.py", "iris_sim/coverage.py", "iris_sim/observer.py",
+    "iris/core/tables.py", "iris_sim/command.py", "iris_sim/coverage.py", "iris_sim/observer.py",
     "iris_sim/report.py", "iris_sim/runs.py",
 }  # fmt: skip
 SETUP = """

@@ -220,16 +220,9 @@ class RocksStore:
         with read.guard(self._path):
             return read.page_mailbox(self._db, user, after, upto, rows_max, bytes_max)
 
-    async def users_with_outbox(self) -> AsyncIterator[bytes]:
+    def users_with_outbox(self) -> AsyncIterator[bytes]:
         """See port.Store. One seek a user; rows may be written while it runs."""
-        user = b""
-        while True:
-            with read.guard(self._path):
-                found = read.next_outbox_user(self._db, user)
-            if found is None:
-                return
-            user = found
-            yield user
+        return read.users_with_outbox(self._db, self._path)
 
     async def users(self, after: bytes, limit: int) -> list[bytes]:
         """See port.Store. One seek a user."""

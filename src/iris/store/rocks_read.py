@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -165,10 +166,16 @@ def page_mailbox(db: Rdict, user: bytes, after_seq: int, upto: int, rows_max: in
     return rows
 
 
-def next_outbox_user(db: Rdict, user: bytes) -> bytes | None:
-    """The first user after `user` (b"" to begin) that has outbox rows."""
-    first = after(unit(OUTBOX, user)) if user else OUTBOX
-    return _first_user(db, first, after(OUTBOX))
+async def users_with_outbox(db: Rdict, path: Path) -> AsyncIterator[bytes]:
+    """Users that have outbox rows. One seek a user; rows may be written while it runs."""
+    first: bytes = OUTBOX
+    while True:
+        with guard(path):
+            user = _first_user(db, first, after(OUTBOX))
+        if user is None:
+            return
+        first = after(unit(OUTBOX, user))
+        yield user
 
 
 def users(db: Rdict, after_user: bytes, limit: int) -> list[bytes]:
