@@ -10,7 +10,8 @@ Scenario = dict[str, Any]
 # What a round is told by, beside the whole scenario that stands for all.
 TOLD: Final = (
     "server_cpu_us_per_msg", "python_cpu_us_per_msg", "floor_cpu_us_per_msg", "stored_floor_cpu_us_per_msg",
-    "stored_floor_python_cpu_us_per_msg", "ratio_to_floor", "msgs_per_s", "p99_ms", "floor_p99_ms", "stored_floor_p99_ms",
+    "stored_floor_python_cpu_us_per_msg", "ratio_to_floor", "msgs_per_s", "p99_ms", "floor_p99_ms",
+    "stored_floor_p99_ms",
 )  # fmt: skip
 
 
