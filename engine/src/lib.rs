@@ -1,4 +1,4 @@
-//! The engine: sockets, TLS, HTTP upgrade, WebSocket and the codec of frames.
+//! The engine: sockets, TLS, HTTP upgrade, WebSocket and the codec of frames; and the thread that waits for the disk (log_sync.rs).
 //!
 //! It knows bytes, frames and limits; it knows nothing of users, messages or policies. Python takes decoded frames in batches
 //! (`Engine::drain`) and gives frames to send in batches (`Engine::send`). Only python.rs knows Python.
