@@ -13,6 +13,7 @@ import gc
 import os
 import secrets
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -53,6 +54,9 @@ EXIT_STORE_FAILED = 3
 # never make it run (a pass takes some 40 ms). What is older it never looks at: a million users would take 20 s.
 GC_NEVER = 1_000_000_000
 GC_THRESHOLDS = (50_000, GC_NEVER, GC_NEVER)
+# For `sys.setswitchinterval`: how long the event loop waits for the interpreter while another Python thread runs (a
+# backup, a password, the store's helper). The default, 5 ms, is several times a commit.
+SWITCH_INTERVAL_S = 0.0005
 log = logger(part="node")
 
 
@@ -118,6 +122,7 @@ class Node:
             gc.collect()
             gc.freeze()
             gc.set_threshold(*GC_THRESHOLDS)
+            sys.setswitchinterval(SWITCH_INTERVAL_S)
             await self._stop.wait()
         finally:
             self._ready = False
