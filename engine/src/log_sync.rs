@@ -194,6 +194,7 @@ mod tests {
     use super::*;
     use std::fs::OpenOptions;
     use std::io::Write;
+    use std::os::unix::fs::symlink;
     use std::time::Duration;
 
     const DEADLINE: Duration = Duration::from_secs(30);
@@ -217,6 +218,14 @@ mod tests {
         fn log(&self) -> Log {
             Log::new(self.0.clone())
         }
+
+        /// The log after a first commit, in a file of this name, was synced.
+        fn synced(&self, name: &str) -> Log {
+            self.write(name);
+            let mut log = self.log();
+            log.sync().unwrap();
+            log
+        }
     }
 
     impl Drop for Folder {
@@ -233,9 +242,7 @@ mod tests {
     #[test]
     fn the_file_that_grew_is_synced() {
         let folder = Folder::new("grew");
-        folder.write("000004.log");
-        let mut log = folder.log();
-        log.sync().unwrap();
+        let mut log = folder.synced("000004.log");
         assert_eq!(newest(&log), (4, 8));
         folder.write("000004.log");
         log.sync().unwrap();
@@ -245,9 +252,7 @@ mod tests {
     #[test]
     fn what_is_newer_is_looked_for_when_the_known_file_has_not_grown() {
         let folder = Folder::new("newer");
-        folder.write("999999.log");
-        let mut log = folder.log();
-        log.sync().unwrap();
+        let mut log = folder.synced("999999.log");
         folder.write("1000000.log"); // as text it would be the smaller one
         folder.write("1000001.log");
         log.sync().unwrap();
@@ -257,9 +262,7 @@ mod tests {
     #[test]
     fn a_file_that_grew_before_the_next_one_began_comes_first() {
         let folder = Folder::new("both");
-        folder.write("000004.log");
-        let mut log = folder.log();
-        log.sync().unwrap();
+        let mut log = folder.synced("000004.log");
         folder.write("000004.log");
         File::create(folder.0.join("000009.log")).unwrap();
         log.sync().unwrap();
@@ -272,13 +275,21 @@ mod tests {
     #[test]
     fn a_deleted_file_is_synced_all_the_same() {
         let folder = Folder::new("deleted");
-        folder.write("000004.log");
-        let mut log = folder.log();
-        log.sync().unwrap();
+        let mut log = folder.synced("000004.log");
         folder.write("000004.log");
         fs::remove_file(folder.0.join("000004.log")).unwrap();
         log.sync().unwrap();
         assert_eq!(newest(&log), (4, 16));
+    }
+
+    #[test]
+    fn a_file_that_vanishes_before_it_is_opened_is_passed_over() {
+        let folder = Folder::new("vanished");
+        let mut log = folder.synced("000004.log");
+        symlink("nowhere", folder.0.join("000005.log")).unwrap(); // named by the folder, not there
+        folder.write("000006.log");
+        log.sync().unwrap();
+        assert_eq!(newest(&log), (6, 8));
     }
 
     #[test]
@@ -288,11 +299,9 @@ mod tests {
             folder.log().sync().unwrap_err().kind(),
             io::ErrorKind::NotFound
         );
-        folder.write("000004.log");
         fs::write(folder.0.join("LOG"), "not a log of commits").unwrap();
         fs::write(folder.0.join("000005.sst"), "nor this").unwrap();
-        let mut log = folder.log();
-        log.sync().unwrap();
+        let mut log = folder.synced("000004.log");
         let error = log.sync().unwrap_err();
         assert!(
             error.to_string().contains("what was just written"),

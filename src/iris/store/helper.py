@@ -1,8 +1,8 @@
 """The store's helper thread: what would hold up the event loop and is not the sync of a commit.
 
 It waits until RocksDB takes a write that it has put off, and syncs the witness now and then. A job is run, then its
-outcome is reported. Every second or so, between jobs, `tick` is called. The thread is no daemon, so that a commit that
-waits is finished at exit; it ends by itself when the main thread has ended.
+outcome is reported. Every second or so, between jobs, `tick` is called. The thread is no daemon, so that a write that
+waits is made at exit; it ends by itself when the main thread has ended.
 """
 
 from __future__ import annotations

@@ -6,13 +6,14 @@ import asyncio
 import itertools
 import json
 import os
+import select
 import shutil
 import threading
 from pathlib import Path
 
 import pytest
 
-from iris._engine import LogSync
+from iris._engine import EngineError, LogSync
 from iris.core.rows import CutMailbox
 from iris.store import StoreError, StoreFailed, StoreForeign, folder, open_store
 from iris.store.helper import Helper
@@ -49,6 +50,23 @@ def test_the_event_loop_goes_on_while_the_disk_does_not(tmp_path: Path) -> None:
         store.close()
 
     asyncio.run(case())
+
+
+def test_the_real_sync_waits_for_the_disk_in_a_thread_of_its_own(tmp_path: Path) -> None:
+    """The log is a pipe here: whoever opens it waits until somebody writes."""
+    pipe = tmp_path / "000004.log"
+    os.mkfifo(pipe)
+    sync = LogSync(tmp_path)
+    sync.sync()  # comes back although the disk has not
+    assert sync.take() is None
+    with pytest.raises(EngineError, match="not taken yet"):
+        sync.sync()
+    pipe.open("wb").close()
+    assert select.select([sync], [], [], DEADLINE_SECONDS)[0]
+    taken = sync.take()
+    assert taken is not None
+    assert isinstance(taken[0], OSError)  # a pipe cannot be synced, and nobody is told that it was
+    sync.stop()
 
 
 def test_the_memory_that_rocksdb_keeps_is_told(tmp_path: Path) -> None:
